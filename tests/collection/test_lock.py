@@ -140,9 +140,9 @@ def test_the_hold_outlives_reading_the_file_in_our_process(collection, tmp_path)
 
 
 def test_the_hold_keeps_our_own_sqlite_out_too(collection):
-    with closing(sqlite3.connect(collection, timeout=0)) as db, hold(collection):
-        with pytest.raises(sqlite3.OperationalError, match="locked"):
-            db.execute("select 1 from col")
+    locked = pytest.raises(sqlite3.OperationalError, match="locked")
+    with closing(sqlite3.connect(collection, timeout=0)) as db, hold(collection), locked:
+        db.execute("select 1 from col")
 
 
 def test_the_hold_is_not_shared(collection):
