@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path  # callers may ask for the types at run time
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 OnBytes: TypeAlias = Callable[[int], None]

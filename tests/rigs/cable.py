@@ -1,0 +1,102 @@
+"""A cable that can be cut: a TCP proxy that ends, resets or stalls after so many bytes one way."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import struct
+import threading
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+class Cut(StrEnum):
+    FIN = "fin"
+    RST = "rst"
+    STALL = "stall"
+
+
+class Way(StrEnum):
+    UP = "up"  # towards the phone
+    DOWN = "down"
+
+
+class Cable:
+    """Forward one connection at a time from `port` to a phone's, and cut it after `after` bytes of one way."""
+
+    def __init__(self, phone_port: int, *, after: int = -1, way: Way = Way.UP, how: Cut = Cut.FIN) -> None:
+        self._phone_port, self._after, self._way, self._how = phone_port, after, way, how
+        self.is_cut = threading.Event()
+        self._wake, self._woken = socket.socketpair()
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._server.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._wake.close()
+        self._thread.join(10)
+        self._server.close()
+        self._woken.close()
+
+    def cut(self) -> None:
+        """Cut now, whatever has gone through."""
+        self._wake.send(b"x")
+
+    def _serve(self) -> None:
+        while select.select([self._server, self._woken], [], [])[0] == [self._server]:
+            near, _ = self._server.accept()
+            with near, socket.create_connection(("127.0.0.1", self._phone_port)) as far:
+                near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                far.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                with contextlib.suppress(ConnectionError):
+                    self._forward(near, far)
+            if self.is_cut.is_set():
+                return
+
+    def _forward(self, near: socket.socket, far: socket.socket) -> None:
+        passed = {Way.UP: 0, Way.DOWN: 0}
+        while True:
+            ready = select.select([near, far, self._woken], [], [])[0]
+            if self._woken in ready:
+                return self._end(near, far)
+            for source, target, way in ((near, far, Way.UP), (far, near, Way.DOWN)):
+                if source not in ready:
+                    continue
+                data = source.recv(65536)
+                left = self._after - passed[way]
+                if way is self._way and self._after >= 0 and len(data) >= left:
+                    target.sendall(data[:left])
+                    return self._end(near, far)
+                if not data:
+                    return None
+                target.sendall(data)
+                passed[way] += len(data)
+
+    def _end(self, near: socket.socket, far: socket.socket) -> None:
+        self.is_cut.set()
+        if self._how is Cut.STALL:
+            select.select([self._woken], [], [])  # until close
+        if self._how is Cut.RST:
+            for each in (near, far):
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+@pytest.fixture
+def cable() -> Iterator[Callable[..., Cable]]:
+    """Lay a cable: `cable(phone.port, after=N, way=Way.UP, how=Cut.FIN).port`."""
+    laid: list[Cable] = []
+
+    def lay(phone_port: int, **options: object) -> Cable:
+        laid.append(Cable(phone_port, **options))
+        return laid[-1]
+
+    yield lay
+    for each in laid:
+        each.close()
