@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from usbsync.device.logcat import last_opened
+from usbsync.device.shell import shell_of
 from usbsync.errors import NoPhone, PhoneRefused, UsageError, WhichPhone
-from usbsync.transport.base import Kind, Push, Remove, Rename, Shell
+from usbsync.transport.base import Kind, Push, Remove, Rename
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from usbsync.transport.base import Transport
+    from usbsync.transport.base import Shell, Transport
 
 COLLECTION = "collection.anki2"
 PUBLIC = "/storage/emulated/0/AnkiDroid"
@@ -69,17 +70,18 @@ def find_phone(transport: Transport, *, app: str | None = None, phone_dir: str |
     Only `phone_dir` may be without a collection. Raises NoPhone when there is no AnkiDroid or no collection yet,
     WhichPhone when several folders could be meant, UsageError when what is named cannot be.
     """
-    if not isinstance(transport, Shell):
+    shell = shell_of(transport)
+    if shell is None:
         return _in_folder(transport, app, phone_dir)
-    packages = installed(transport)
+    packages = installed(shell)
     if app is not None:
-        packages = _with_app(transport, packages, app)
+        packages = _with_app(shell, packages, app)
     if not packages:
         raise NoPhone("AnkiDroid is not installed on the phone", hint="install AnkiDroid and open it once")
     if phone_dir is not None:
         folder = _existing(transport, _shared(_named_folder(phone_dir)))
         return PhoneReplica(folder, packages, "named with --phone-dir")
-    folder, reason = _live(transport, transport, packages, app)
+    folder, reason = _live(transport, shell, packages, app)
     return PhoneReplica(folder, packages, reason)
 
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from usbsync.device.shell import shell_of
 from usbsync.errors import AppRunning, PhoneRefused, UsbsyncError
-from usbsync.transport.base import Shell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from usbsync.device.ankidroid import PhoneReplica
-    from usbsync.transport.base import Transport
+    from usbsync.transport.base import Shell, Transport
 
 ACTIVITY = (
     "com.ichi2.anki.IntentHandler"  # the class's name in every package, debug and parallel builds included
@@ -44,7 +44,7 @@ class AppControl:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Control the replica's packages; `patience` is how many seconds `stop` waits for them to end."""
-        self._shell = transport if isinstance(transport, Shell) else None
+        self._shell = shell_of(transport)
         self._packages = replica.packages
         self._patience = patience
         self._clock = clock

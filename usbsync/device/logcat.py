@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 _SECONDS = 5.0
 _MOST_BYTES = 1 << 18
-_ASK = ("logcat", "-d", "-b", "main", "-v", "brief", "-e", "opening Database: ", "-s", "AnkiDroid:I")
+_ASK = ("logcat", "-d", "-b", "main", "-v", "threadtime", "-e", "opening Database: ", "-s", "AnkiDroid:I")
 _OPENED = re.compile(
-    r"I/AnkiDroid *\( *[0-9]+\): \(Re\)opening Database: "
+    r"[0-9-]+ +[0-9:.]+ +[0-9]+ +[0-9]+ I AnkiDroid *: \(Re\)opening Database: "
     r"(?:Path\(path=(?P<new>/.*)/collection\.anki2\)|(?P<old>/.*)/collection\.anki2)"
 )
 
