@@ -1,0 +1,178 @@
+"""One row that both sides changed: its units merged, each clash settled by its rule."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from usbsync.core import wire
+from usbsync.core.changes import Table
+from usbsync.core.conflict import Conflict, Settlement, Side, Weight, Where
+from usbsync.core.merge3 import Outcome, merge3
+from usbsync.core.names import unit_name
+from usbsync.core.rules import How, rule_for
+from usbsync.core.units import Units
+
+
+class _Never:
+    """The ancestor of a unit in a row that both made: equal to nothing."""
+
+
+_NEVER = _Never()
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """What is known of a row that both sides changed."""
+
+    table: Table
+    id: int | str
+    title: str
+    settlement: Settlement
+    edited: Mapping[Side, int]  # when each side last wrote the row, s
+    acted: Mapping[Side, int]  # when each side last acted on the card, ms
+    answered: frozenset[Side] = frozenset()  # the sides on which the card was answered
+    fields: tuple[str, ...] = ()
+
+    def newer(self, desktop: object, phone: object) -> Side:
+        """Say whose edit is newer; of two in the same second, the greater value's (the same on both sides)."""
+        return _greater((self.edited[Side.DESKTOP], desktop), (self.edited[Side.PHONE], phone))
+
+    def later(self, desktop: object, phone: object) -> Side:
+        """Say whose act on the card is later."""
+        return _greater((self.acted[Side.DESKTOP], desktop), (self.acted[Side.PHONE], phone))
+
+
+def _greater(desktop: tuple[int, object], phone: tuple[int, object]) -> Side:
+    one, two = (desktop[0], repr(desktop[1])), (phone[0], repr(phone[1]))
+    return Side.DESKTOP if one >= two else Side.PHONE
+
+
+def merge_units(
+    contest: Contest, ancestor: Units | None, desktop: Units, phone: Units
+) -> tuple[Units, tuple[Conflict, ...]]:
+    """Merge the units of a row; `ancestor` is None where both sides made it."""
+    merged: dict[str, Any] = {}
+    conflicts: list[Conflict] = []
+    for unit in sorted(desktop.keys() | phone.keys() | (ancestor or {}).keys()):
+        old, mine, theirs = _three(unit, ancestor, desktop, phone)
+        match merge3(old, mine, theirs):
+            case Outcome.SAME | Outcome.DESKTOP:
+                merged[unit] = mine
+            case Outcome.PHONE:
+                merged[unit] = theirs
+            case Outcome.CONFLICT:
+                old = None if old is _NEVER else old
+                merged[unit], conflict = _clash(contest, unit, old, mine, theirs, (desktop, phone))
+                conflicts += [conflict] if conflict else []
+    return merged, tuple(conflicts)
+
+
+def _three(unit: str, ancestor: Units | None, desktop: Units, phone: Units) -> tuple[Any, Any, Any]:
+    """Return a unit on all three; in a row that both made, what only one has is that one's addition."""
+    mine, theirs = desktop.get(unit), phone.get(unit)
+    if ancestor is None:
+        return (None if unit not in desktop or unit not in phone else _NEVER), mine, theirs
+    return ancestor.get(unit), mine, theirs
+
+
+def _clash(
+    contest: Contest, unit: str, old: Any, mine: Any, theirs: Any, rows: tuple[Units, Units]
+) -> tuple[Any, Conflict | None]:
+    match rule_for(contest.table, unit).how:
+        case How.HIGHEST:
+            return highest(mine, theirs), None
+        case How.TODAY:
+            return add_today(old, mine, theirs), None
+        case How.COUNTED:
+            schedules = (row.get("schedule") for row in rows)
+            return add_counts(old, mine, theirs, contest.later(*schedules)), None
+        case How.NEWER:
+            return (mine if contest.newer(mine, theirs) is Side.DESKTOP else theirs), None
+        case How.LATER:
+            return _later(contest, unit, old, mine, theirs)
+        case How.POLICY:
+            return _by_policy(contest, unit, old, mine, theirs)
+
+
+def _by_policy(contest: Contest, unit: str, old: Any, mine: Any, theirs: Any) -> tuple[Any, Conflict]:
+    name = unit_name(contest.table, unit, contest.fields)
+    where: Where = (contest.table.value, contest.id, name)
+    chosen, reason = contest.settlement.settle(where, contest.newer(mine, theirs))
+    conflict = Conflict(
+        *where[:2], contest.title, name, show(old), show(mine), show(theirs), chosen, reason, Weight.LOST
+    )
+    return (mine if chosen is Side.DESKTOP else theirs), conflict
+
+
+def _later(contest: Contest, unit: str, old: Any, mine: Any, theirs: Any) -> tuple[Any, Conflict]:
+    where: Where = (contest.table.value, contest.id, unit)
+    chosen = contest.settlement.answers.get(where) or contest.later(mine, theirs)
+    both = len(contest.answered) == len(Side)
+    reason = (
+        "answered on both; the later answer sets the schedule, all answers are kept"
+        if both
+        else "answered on one side, rescheduled on the other; the later act sets the schedule"
+    )
+    weight = Weight.COUNTED if contest.answered else Weight.LOST
+    conflict = Conflict(
+        *where[:2], contest.title, unit, show(old), show(mine), show(theirs), chosen, reason, weight
+    )
+    return (mine if chosen is Side.DESKTOP else theirs), conflict
+
+
+def highest(mine: Any, theirs: Any) -> Any:
+    """Return the higher of two numbers; JSON texts of numbers (config values) are read as such."""
+    return max(mine, theirs, key=_number)
+
+
+def _number(value: Any) -> tuple[int, Any]:
+    if isinstance(value, bytes):
+        text = value.decode("utf-8", "replace").strip()
+        return (int(text), value) if re.fullmatch(r"-?\d{1,18}", text) else (0, value)
+    return value, 0
+
+
+def add_counts(
+    old: tuple[int, int] | None, mine: tuple[int, int], theirs: tuple[int, int], later: Side
+) -> tuple[int, ...]:
+    """Add what both sides counted since the ancestor; after a reset the later act's count stands."""
+    if old is None:  # both made the card, so each count may hold the same answers already
+        return tuple(map(max, mine, theirs))
+    last = mine if later is Side.DESKTOP else theirs
+    return tuple(
+        m + t - o if m >= o and t >= o else stands
+        for o, m, t, stands in zip(old, mine, theirs, last, strict=True)
+    )
+
+
+def add_today(old: tuple[int, ...] | None, mine: tuple[int, ...], theirs: tuple[int, ...]) -> tuple[int, ...]:
+    """Add up the day's counts (day, new, review, learning, ms); of two days the later one's counts stand."""
+    if mine[0] != theirs[0]:
+        return max(mine, theirs)
+    before = old[1:] if old and old[0] == mine[0] else (0,) * (len(mine) - 1)
+    return mine[0], *(m + t - o for m, t, o in zip(mine[1:], theirs[1:], before, strict=True))
+
+
+def show(value: Any) -> str | None:
+    """Show a unit's value in a report."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bytes):
+        return _show_bytes(value)
+    if isinstance(value, tuple):
+        return " ".join(map(str, value))
+    return str(value)
+
+
+def _show_bytes(raw: bytes) -> str:
+    """Show a protobuf field (its text or number) or a config value (its JSON)."""
+    try:
+        if raw[:1] and raw[0] & 7 == 0:
+            return str(wire.varint(raw))
+        payload = wire.message(raw) if raw[:1] and raw[0] & 7 == 2 else raw  # noqa: PLR2004
+        return (payload or raw).decode()
+    except (wire.NotProtobuf, UnicodeDecodeError, IndexError):
+        return raw.hex()

@@ -1,0 +1,53 @@
+"""The review history: a union. No answer is ever taken away, and two answers of one moment both stay."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from usbsync.core.changes import Change, Review
+
+_MANUAL, _RESCHEDULED = 4, 5
+
+
+def merge_reviews(
+    desktop: Mapping[int, Change], phone: Mapping[int, Change], taken: Collection[int]
+) -> dict[int, Review | None]:
+    """Unite both histories; `taken` holds the ids in use near those that collide."""
+    merged: dict[int, Review | None] = {}
+    moved: list[Review] = []
+    for key in desktop.keys() | phone.keys():
+        mine, theirs = (_standing(side.get(key)) for side in (desktop, phone))
+        ancestor = (desktop.get(key) or phone[key]).ancestor
+        if mine is None or theirs is None or mine == theirs:
+            # one side has it, or both the same; one that a side removed comes back from the other
+            merged[key] = mine or theirs or ancestor
+        elif ancestor is not None:
+            # the same answer, altered on one side or on both: the altered one, of two the greater
+            merged[key] = max(row for row in (mine, theirs) if row != ancestor)
+        else:
+            # two answers of one moment: the lesser keeps it, the other moves to the next free one
+            merged[key], other = sorted((mine, theirs))
+            moved.append(other)
+    used = set(taken) | merged.keys()
+    for row in sorted(moved):
+        at = row.id
+        while at in used:
+            at += 1
+        used.add(at)
+        merged[at] = row._replace(id=at)
+    return merged
+
+
+def _standing(change: Change | None) -> Review | None:
+    """Return what a side says of an answer; one that it removed it says nothing of."""
+    return None if change is None else change.now
+
+
+def last_acts(reviews: Mapping[int, Change]) -> dict[int, tuple[int, bool]]:
+    """Return for each card when it was last acted on (ms), and whether it was answered at all."""
+    acts: dict[int, tuple[int, bool]] = {}
+    for change in reviews.values():
+        if change.ancestor is None and (row := change.now):
+            at, answered = acts.get(row.cid, (0, False))
+            acts[row.cid] = (max(at, row.id), answered or row.type not in {_MANUAL, _RESCHEDULED})
+    return acts

@@ -1,0 +1,38 @@
+"""What a row is called in a report."""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Any
+
+from usbsync.core.changes import Table
+from usbsync.core.decks import readable
+
+_WIDTH = 60
+
+
+def of(table: Table, row: Any) -> str:
+    """Name a row as a person knows it."""
+    match table:
+        case Table.NOTES:
+            return plain(row.flds.split("\x1f")[0])
+        case Table.CARDS:
+            return f"card {row.ord + 1} of note {row.nid}"
+        case Table.DECKS:
+            return readable(row.name)
+        case Table.DECK_CONFIG | Table.NOTETYPES:
+            return str(row.name)
+        case Table.CONFIG:
+            return str(row.key)
+        case Table.TAGS:
+            return str(row.tag)
+        case _:
+            return str(row[0])
+
+
+def plain(field: str) -> str:
+    """Return a field's text without markup, cut to a line."""
+    text = html.unescape(re.sub(r"<[^>]*>", " ", field))
+    text = " ".join(text.split())
+    return text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
