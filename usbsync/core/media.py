@@ -1,0 +1,316 @@
+"""Media files: which names and sizes may be synced, and the three-way merge of two media folders."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+from unicodedata import category, is_normalized, normalize
+
+from usbsync.core.conflict import Policy, Side
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+
+MAX_NAME_BYTES = 120
+MAX_FILE_BYTES = 100 * 1024 * 1024
+
+# --- names and sizes ---------------------------------------------------------------------------------
+
+_FORBIDDEN = re.compile(r'[][<>:"/?*^\\|]')
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_DEVICE = re.compile(r"(con|prn|aux|nul|com[1-9]|lpt[1-9])(\..*)?", re.IGNORECASE | re.ASCII | re.DOTALL)
+_SYSTEM = re.compile(
+    r"thumbs.db|.ds_store", re.IGNORECASE | re.ASCII
+)  # Anki's dots match any character, so ours
+
+# Linux drops these (Default_Ignorable_Code_Point) when it compares names in a case-insensitive folder
+_IGNORED = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+
+# In Anki's order (rslib media/files.rs, normalize_filename, which leaves such names alone), then our own
+_NAME_RULES: tuple[tuple[Callable[[str], object], str], ...] = (
+    (lambda name: not name or name in {".", ".."}, "it is no file's name"),
+    (lambda name: not name.isascii() and "Cs" in map(category, name), "its name is not UTF-8"),
+    (lambda name: not is_normalized("NFC", name), "its name is not in Unicode's composed form (NFC)"),
+    (_FORBIDDEN.search, "its name has a character that Anki forbids"),
+    (_CONTROL.search, "its name has a control character"),
+    (
+        lambda name: not name.isascii() and "Cn" in map(category, name),
+        "its name has a character Unicode does not know",
+    ),
+    (lambda name: "\u00a0" in name, "its name has a no-break space"),
+    (_DEVICE.fullmatch, "its name is reserved on Windows"),
+    (lambda name: name[-1] in " .", "its name ends in a space or a dot"),
+    (lambda name: len(name.encode()) > MAX_NAME_BYTES, f"its name is longer than {MAX_NAME_BYTES} bytes"),
+    (_SYSTEM.fullmatch, "it is the operating system's own"),
+    (lambda name: name.lower().startswith(".usbsync"), "it is usbsync's own"),
+)
+
+
+def name_problem(name: str) -> str | None:
+    """Say in words why a file of this name is not synced, or None when it is.
+
+    Anki's rule, but for newer characters: Anki's tables are Unicode 10's, and it ignores files named with an emoji
+    of 2018 or later; here they are synced. Nothing that Anki syncs is refused, but for names of our own.
+    """
+    return next((words for broken, words in _NAME_RULES if broken(name)), None)
+
+
+def file_problem(size: int) -> str | None:
+    """Say in words why a file of this size (bytes) is not synced, or None when it is."""
+    if size <= 0:
+        return "it is empty"
+    if size > MAX_FILE_BYTES:
+        return f"it is larger than {MAX_FILE_BYTES >> 20} MiB"
+    return None
+
+
+def place(name: str) -> str:
+    """Return the key that two names share when a phone's case-insensitive folder takes them for one.
+
+    Follows Linux' casefolded folders (fs/unicode, NFDICF), on which Android's shared storage is.
+    """
+    if name.isascii():
+        return name.lower()
+    return normalize("NFD", _IGNORED.sub("", normalize("NFD", name)).casefold())
+
+
+# --- the values --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFile:
+    """A media file as it was listed: size in bytes, mtime in whole seconds since 1970."""
+
+    sha1: str
+    size: int
+    mtime: int
+
+
+@dataclass(frozen=True, slots=True)
+class Add:
+    """Bring a file that this replica lacks."""
+
+    name: str
+    file: MediaFile
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """Bring other content under a name that this replica has."""
+
+    name: str
+    file: MediaFile
+    old: MediaFile
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Take away a file that this replica has."""
+
+    name: str
+    old: MediaFile
+    reason: str
+
+
+MediaStep: TypeAlias = Add | Replace | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class MediaConflict:
+    """Two things done to one file that cannot both stand; None is a file that was not there."""
+
+    name: str
+    ancestor: str | None  # sha1
+    desktop: MediaFile | None
+    phone: MediaFile | None
+    chosen: Side
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file that is not synced, the replica where it is (or would go), and why."""
+
+    name: str
+    where: Side
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MediaPlan:
+    """What each replica is to be brought and to lose, and what both hold then."""
+
+    desktop: tuple[MediaStep, ...]
+    phone: tuple[MediaStep, ...]
+    conflicts: tuple[MediaConflict, ...]
+    skipped: tuple[Skipped, ...]
+    after: Mapping[
+        str, str
+    ]  # name -> sha1: the next ancestor, to be remembered even where nothing is written
+
+    def of(self, side: Side) -> tuple[MediaStep, ...]:
+        """Return one replica's steps, by name."""
+        return self.desktop if side is Side.DESKTOP else self.phone
+
+
+# --- the merge ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    stands: Side | None  # whose state both get; None: they are alike
+    reason: str
+    is_conflict: bool = False
+
+
+def _judge(was: str | None, desktop: MediaFile | None, phone: MediaFile | None, prefer: Policy) -> _Verdict:
+    """Decide about one name: THE table."""
+    on_desktop, on_phone = _content(desktop), _content(phone)
+    if on_desktop == on_phone:
+        # Nobody touched it, or both added the same, made the same replacement, deleted it
+        return _Verdict(None, "both hold the same")
+    if on_phone == was:
+        # Added, replaced or deleted at the desk while the phone was elsewhere
+        return _Verdict(Side.DESKTOP, f"{_deed(was, on_desktop)} on the desktop")
+    if on_desktop == was:
+        # The same the other way round
+        return _Verdict(Side.PHONE, f"{_deed(was, on_phone)} on the phone")
+    if desktop is None:
+        # Thrown away at the desk, while somebody recorded it anew on the phone: nobody meant to lose the new one
+        return _Verdict(
+            Side.PHONE, "replaced on the phone, deleted on the desktop: the edit stands", is_conflict=True
+        )
+    if phone is None:
+        return _Verdict(
+            Side.DESKTOP, "replaced on the desktop, deleted on the phone: the edit stands", is_conflict=True
+        )
+    # Two different files under one name: both made one (no ancestor), or both replaced it
+    return _prefer(desktop, phone, prefer)
+
+
+def _content(file: MediaFile | None) -> str | None:
+    return None if file is None else file.sha1
+
+
+def _deed(was: str | None, now: str | None) -> str:
+    if was is None:
+        return "added"
+    return "deleted" if now is None else "replaced"
+
+
+def _prefer(desktop: MediaFile, phone: MediaFile, prefer: Policy) -> _Verdict:
+    if prefer in {Policy.DESKTOP, Policy.PHONE}:
+        return _Verdict(Side(prefer), f"different on both: the {prefer} is preferred", is_conflict=True)
+    # `ask` too: nobody can be asked about thousands of files, and the other one is in the backup
+    newest = Side.DESKTOP if (desktop.mtime, desktop.sha1) > (phone.mtime, phone.sha1) else Side.PHONE
+    why = "equally old, one had to be chosen" if desktop.mtime == phone.mtime else "the newer stands"
+    return _Verdict(newest, f"different on both: {why}", is_conflict=True)
+
+
+def reconcile_media(
+    ancestor: Mapping[str, str],
+    desktop: Mapping[str, MediaFile],
+    phone: Mapping[str, MediaFile],
+    *,
+    prefer: Policy = Policy.NEWEST,
+    desktop_others: Collection[str] = (),
+    phone_others: Collection[str] = (),
+) -> MediaPlan:
+    """Merge two listings of media files by what both held after the last sync (empty: their union).
+
+    `*_others` are the names on a replica that are no syncable files (empty, too large, a folder): such a name is
+    left alone on both, for a file that became unreadable is not one that a person deleted.
+    """
+    sides = {Side.DESKTOP: desktop, Side.PHONE: phone}
+    others = {Side.DESKTOP: desktop_others, Side.PHONE: phone_others}
+    left_alone = {*desktop_others, *phone_others}
+    names = sorted((ancestor.keys() | desktop.keys() | phone.keys()) - left_alone)
+    verdicts = {
+        name: _judge(ancestor.get(name), desktop.get(name), phone.get(name), prefer) for name in names
+    }
+
+    steps: dict[Side, tuple[MediaStep, ...]] = {}
+    skipped: list[Skipped] = []
+    for side in Side:
+        wanted = _steps(side, verdicts, sides[side], sides[side.other])
+        steps[side], blocked = _without_collisions(side, wanted, {*sides[side], *others[side]})
+        skipped += blocked
+
+    unmerged = {skip.name for skip in skipped}
+    after = {name: sha1 for name, sha1 in ancestor.items() if name in left_alone}
+    after |= {
+        name: sha1 for name in names if name not in unmerged and (sha1 := _final(verdicts[name], sides, name))
+    }
+    conflicts = _conflicts(verdicts, ancestor, desktop, phone)
+    return MediaPlan(steps[Side.DESKTOP], steps[Side.PHONE], conflicts, tuple(skipped), after)
+
+
+def _steps(
+    side: Side, verdicts: Mapping[str, _Verdict], own: Mapping[str, MediaFile], other: Mapping[str, MediaFile]
+) -> Iterable[MediaStep]:
+    for name, verdict in verdicts.items():
+        if verdict.stands is side.other:
+            yield _step(name, own.get(name), other.get(name), verdict.reason)
+
+
+def _step(name: str, old: MediaFile | None, new: MediaFile | None, reason: str) -> MediaStep:
+    if old and new:
+        return Replace(name, new, old, reason)
+    if new:
+        return Add(name, new, reason)
+    if old:
+        return Delete(name, old, reason)
+    raise AssertionError(name)  # two absent files are alike, and no verdict stands
+
+
+def _without_collisions(
+    side: Side, steps: Iterable[MediaStep], present: Collection[str]
+) -> tuple[tuple[MediaStep, ...], list[Skipped]]:
+    """Leave out the additions that a case-insensitive folder would take for another file that stays there."""
+    steps = tuple(steps)
+    deleted = {step.name for step in steps if isinstance(step, Delete)}
+    taken = {place(name): name for name in sorted(set(present) - deleted)}
+    kept: list[MediaStep] = []
+    skipped = []
+    for step in steps:
+        rival = taken.setdefault(place(step.name), step.name) if isinstance(step, Add) else step.name
+        if rival == step.name:
+            kept.append(step)
+        else:
+            skipped.append(
+                Skipped(step.name, side, f"to a phone its name is the same as {rival!r}: rename one of them")
+            )
+    return tuple(kept), skipped
+
+
+def _final(verdict: _Verdict, sides: Mapping[Side, Mapping[str, MediaFile]], name: str) -> str | None:
+    return _content(sides[verdict.stands or Side.DESKTOP].get(name))
+
+
+def _conflicts(
+    verdicts: Mapping[str, _Verdict],
+    ancestor: Mapping[str, str],
+    desktop: Mapping[str, MediaFile],
+    phone: Mapping[str, MediaFile],
+) -> tuple[MediaConflict, ...]:
+    return tuple(
+        MediaConflict(
+            name, ancestor.get(name), desktop.get(name), phone.get(name), verdict.stands, verdict.reason
+        )
+        for name, verdict in verdicts.items()
+        if verdict.is_conflict and verdict.stands
+    )
+
+
+def losses(ancestor: Collection[str], present: Collection[str]) -> tuple[int, int]:
+    """Count the files a replica lost since the last sync, and those it had: (lost, total).
+
+    `present` is every name there, the unsyncable too.
+    """
+    return len(set(ancestor) - set(present)), len(ancestor)
