@@ -401,7 +401,7 @@ def _cleared(graves: Mapping[Key, Change], key: Key) -> bool:
 
 def _edited(row: Any) -> int:
     """Return when a row was last written, in s; rows that do not say so are all equally old."""
-    return int(getattr(row, "mod", None) or getattr(row, "mtime", 0))
+    return int(row.mod if hasattr(row, "mod") else getattr(row, "mtime", 0))
 
 
 def _note_of(pair: Pair, key: int) -> int:

@@ -1,0 +1,73 @@
+"""Anki's own connection to a collection, which is always a copy in a scratch folder of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from anki._backend import RustBackend
+from anki.errors import AnkiException
+
+from usbsync.errors import DamagedData
+
+
+class OpenCollection:
+    """A collection held open by Anki's backend, with SQL."""
+
+    def __init__(self, backend: RustBackend) -> None:
+        self._backend = backend
+
+    def rows(self, sql: str, *values: Any) -> Sequence[Sequence[Any]]:
+        """Run one statement in autocommit; unlike Anki's own transactions it leaves `col.mod` alone."""
+        result: Sequence[Sequence[Any]] = self._backend.db_query(sql, values, first_row_only=False)
+        return result
+
+    def value(self, sql: str, *values: Any) -> Any:
+        """Return the single value of a statement."""
+        return self.rows(sql, *values)[0][0]
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Run statements as one; on failure the scratch file is thrown away by whoever made it."""
+        self.rows("begin immediate")
+        yield
+        self.rows("commit")
+
+    def refresh_notes(self, nids: Sequence[int]) -> None:
+        """Let Anki work out sort field and checksum of these notes (rslib `after_note_updates`)."""
+        self._backend.after_note_updates(nids=nids, mark_notes_modified=False, generate_cards=False)
+
+
+@contextmanager
+def opened(path: Path, attach: Mapping[str, Path] | None = None) -> Iterator[OpenCollection]:
+    """Open a scratch copy by Anki, with other files attached read-only under their names.
+
+    Closing checkpoints, so that no `-wal` is left beside it.
+
+    Raises:
+        DamagedData: Anki or SQLite cannot make sense of the file.
+    """
+    backend = RustBackend()
+    try:
+        backend.open_collection(
+            collection_path=str(path),
+            media_folder_path=str(path.with_name("no-media")),
+            media_db_path=str(path.with_name("no-media.db")),
+        )
+        collection = OpenCollection(backend)
+        for name, other in (attach or {}).items():
+            # immutable: no lock, no -wal, not a byte of the attached file changes
+            uri = f"{other.resolve().as_uri()}?mode=ro&immutable=1"
+            collection.rows(f"attach database ? as {name}", uri)
+        yield collection
+    except AnkiException as error:
+        raise DamagedData(f"Anki cannot read a collection: {error}") from error
+    finally:
+        _close(backend)
+
+
+def _close(backend: RustBackend) -> None:
+    with suppress(AnkiException):  # it never opened; the reason is already on its way
+        backend.close_collection(downgrade_to_schema11=False)

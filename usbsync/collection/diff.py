@@ -1,0 +1,163 @@
+"""What each side did since the ancestor, found by SQL over attached files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from usbsync.collection.backend import OpenCollection, opened
+from usbsync.collection.tables import COLUMNS, NOTETYPE_PARTS, Columns, key_of
+from usbsync.core.changes import Change, Changes, Col, Field, Key, Notetype, Row, Table, Template
+from usbsync.core.reconcile import Context
+from usbsync.errors import DamagedData
+
+_NEAR = 1000  # how far from a colliding review a free id is looked for, ms
+
+
+def compare(ancestor: Path, desktop: Path, phone: Path) -> tuple[Changes, Changes, Context]:
+    """Find what both sides did; all three are scratch copies of schema 18.
+
+    Raises:
+        DamagedData: a file is not sound.
+    """
+    with ExitStack() as stack:
+        sides = [stack.enter_context(opened(path, {"anc": ancestor})) for path in (desktop, phone)]
+        rows = [side_rows(side) for side in sides]
+        decks_changed = any(found[Table.DECKS] for found in rows)
+        names = [_deck_names(side, "main") if decks_changed else {} for side in sides]
+        mine, theirs = (
+            Changes(found, _col(side, "main"), _col(side, "anc"), decks)
+            for side, found, decks in zip(sides, rows, names, strict=True)
+        )
+        context = Context(
+            ancestor_decks=_deck_names(sides[0], "anc") if decks_changed else {},
+            fields=_field_names(sides[0]),
+            taken_reviews=frozenset(_taken(sides, mine, theirs)),
+        )
+        return mine, theirs, context
+
+
+def same(one: Path, other: Path) -> bool:
+    """Whether two collections hold the same rows, bookkeeping with AnkiWeb aside."""
+    with opened(one, {"anc": other}) as col:
+        found = {table: rows for table, rows in side_rows(col).items() if table is not Table.GRAVES}
+        return not any(found.values()) and _col(col, "main").crt == _col(col, "anc").crt
+
+
+def count_notes(path: Path) -> int:
+    """Count the notes of a snapshot."""
+    with opened(path) as col:
+        return int(col.value("select count() from notes"))
+
+
+def side_rows(col: OpenCollection) -> dict[Table, Mapping[Key, Change]]:
+    """Return the changed rows of every table."""
+    verdict = col.value("pragma main.quick_check(1)")
+    if verdict != "ok":
+        raise DamagedData(f"a collection is damaged: {verdict}")
+    found: dict[Table, Mapping[Key, Change]] = {
+        table: dict(_changed(col, table, columns)) for table, columns in COLUMNS.items()
+    }
+    return found | {Table.NOTETYPES: _changed_notetypes(col)}
+
+
+def _changed(col: OpenCollection, table: Table, columns: Columns) -> Iterator[tuple[Key, Change]]:
+    """Yield created, edited and deleted rows of one table."""
+    on, width = columns.join("m", "a"), columns.width
+    absent = f"a.{columns.keys[0]} is null"
+    for values in col.rows(
+        f"select {absent}, {columns.read('m')}, {columns.read('a')} from main.{table} m "
+        f"left join anc.{table} a on {on} where {absent} or {columns.differ('m', 'a')}"
+    ):
+        now = columns.row(values[1 : 1 + width])
+        before = None if values[0] else columns.row(values[1 + width :])
+        yield key_of(table, now), Change(before, now)
+    gone = f"m.{columns.keys[0]} is null"
+    for values in col.rows(
+        f"select {columns.read('a')} from anc.{table} a left join main.{table} m on {on} where {gone}"
+    ):
+        before = columns.row(values)
+        yield key_of(table, before), Change(before, None)
+
+
+def _changed_notetypes(col: OpenCollection) -> dict[Key, Change]:
+    """Return the notetypes of which a row in any of their three tables changed."""
+    ids = sorted({mid for table in NOTETYPE_PARTS for mid in _touched(col, table)})
+    if not ids:
+        return {}
+    now, before = (notetypes(col, schema, ids) for schema in ("main", "anc"))
+    return {mid: Change(before.get(mid), now.get(mid)) for mid in ids}
+
+
+def _touched(col: OpenCollection, table: str) -> Iterator[int]:
+    keys, names = NOTETYPE_PARTS[table]
+    on = " and ".join(f"m.{key} = a.{key}" for key in keys)
+    differ = " or ".join(f"m.{n} collate binary is not a.{n}" for n in names)
+    for one, other in (("main", "anc"), ("anc", "main")):
+        for (mid,) in col.rows(
+            f"select distinct m.{keys[0]} from {one}.{table} m left join {other}.{table} a on {on} "
+            f"where a.{keys[0]} is null or {differ}"
+        ):
+            yield int(mid)
+
+
+def notetypes(col: OpenCollection, schema: str, ids: Sequence[int]) -> dict[int, Notetype]:
+    """Load whole notetypes from one of the attached files."""
+    chosen = ", ".join(str(int(mid)) for mid in ids)
+    fields = _parts(
+        col.rows(
+            f"select ntid, name, hex(config) from {schema}.fields where ntid in ({chosen}) order by ntid, ord"
+        )
+    )
+    templates = _parts(
+        col.rows(
+            f"select ntid, name, mtime_secs, hex(config) from {schema}.templates "
+            f"where ntid in ({chosen}) order by ntid, ord"
+        )
+    )
+    return {
+        mid: Notetype(
+            mid,
+            name,
+            mtime,
+            bytes.fromhex(config),
+            tuple(Field(n, bytes.fromhex(c)) for n, c in fields.get(mid, ())),
+            tuple(Template(n, t, bytes.fromhex(c)) for n, t, c in templates.get(mid, ())),
+        )
+        for mid, name, mtime, config in col.rows(
+            f"select id, name, mtime_secs, hex(config) from {schema}.notetypes where id in ({chosen})"
+        )
+    }
+
+
+def _parts(rows: Sequence[Sequence[Any]]) -> dict[int, list[Sequence[Any]]]:
+    return {mid: [row[1:] for row in group] for mid, group in groupby(rows, key=lambda row: row[0])}
+
+
+def _col(col: OpenCollection, schema: str) -> Col:
+    (crt, scm), *_ = col.rows(f"select crt, scm from {schema}.col")
+    return Col(crt, scm)
+
+
+def _deck_names(col: OpenCollection, schema: str) -> dict[int, str]:
+    """Return the names of all decks: the tree is merged as a whole, and it is small."""
+    return dict(map(tuple, col.rows(f"select id, name from {schema}.decks")))
+
+
+def _field_names(col: OpenCollection) -> dict[int, tuple[str, ...]]:
+    rows = col.rows("select ntid, name from main.fields order by ntid, ord")
+    return {mid: tuple(name for (name,) in parts) for mid, parts in _parts(rows).items()}
+
+
+def _taken(sides: Sequence[OpenCollection], mine: Changes, theirs: Changes) -> Iterator[int]:
+    """Yield the review ids in use near those at which the two sides hold different answers."""
+    both = mine.of(Table.REVLOG).keys() & theirs.of(Table.REVLOG).keys()
+    for key in both:
+        rows: set[Row] = {side.of(Table.REVLOG)[key].now for side in (mine, theirs)}
+        if len(rows) > 1:
+            for side in sides:
+                near = side.rows("select id from revlog where id between ? and ?", key, key + _NEAR)
+                yield from (found for (found,) in near)

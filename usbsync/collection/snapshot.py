@@ -1,0 +1,106 @@
+"""A sound copy of one side's collection: main file and `-wal` together, proven, brought to schema 18.
+
+AnkiDroid is stopped by SIGKILL, so its last reviews stand in `-wal` only. The pair is copied together and
+folded together by SQLite on our copy; the originals are never opened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from usbsync.collection.backend import opened
+from usbsync.errors import DamagedData, UnsupportedCollection
+
+MAIN = "collection.anki2"
+SIDECARS = ("-wal", "-journal", "-shm")
+NEWEST_SCHEMA = 18
+_OLDEST_SCHEMA = 11
+_MAGIC = b"SQLite format 3\0"
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One side's collection, copied and proven."""
+
+    raw: Path  # the main file as it was, byte for byte
+    wal: Path | None  # the `-wal` as it was
+    path: Path  # both folded together, schema 18: what is compared and built upon
+    folded: Path | None  # both folded together and nothing else, where there was a `-wal`
+    schema: int  # the original's
+
+
+def fingerprint(main: str, wal: str | None) -> str:
+    """Name a collection's bytes on disk by the SHA-256 of its main file and of its `-wal`."""
+    return main if wal is None else f"{main}+{wal}"
+
+
+def file_fingerprint(main: Path) -> str:
+    """Return the fingerprint of a local pair."""
+    wal = main.with_name(f"{main.name}-wal")
+    return fingerprint(_sha256(main), _sha256(wal) if wal.exists() else None)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def take(raw: Path, scratch: Path, whose: str) -> Snapshot:
+    """Make a snapshot of a copied pair (`raw` and its `-wal` beside it) in a scratch folder.
+
+    Raises:
+        DamagedData: this is no sound collection.
+        UnsupportedCollection: its schema is newer than this version knows.
+    """
+    scratch.mkdir(parents=True, exist_ok=True)
+    wal = raw.with_name(f"{raw.name}-wal")
+    has_wal = wal.exists() and wal.stat().st_size > 0
+    path = scratch / MAIN
+    shutil.copyfile(raw, path)
+    if has_wal:
+        shutil.copyfile(wal, path.with_name(f"{MAIN}-wal"))
+    schema = _proven(path, whose)
+    folded = scratch / "folded.anki2" if has_wal else None
+    if folded:
+        shutil.copyfile(path, folded)
+    if schema < NEWEST_SCHEMA:
+        with opened(path):
+            pass  # opening upgrades the copy (rslib `storage/upgrades`)
+    return Snapshot(raw, wal if wal.exists() else None, path, folded, schema)
+
+
+def _proven(path: Path, whose: str) -> int:
+    """Fold the `-wal` in, and return the schema; nothing of a hostile file is run."""
+    with path.open("rb") as file:
+        if file.read(len(_MAGIC)) != _MAGIC:
+            raise DamagedData(f"the {whose}'s collection is not a SQLite file")
+    try:
+        with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as db:
+            db.execute("pragma trusted_schema = off")
+            db.execute("pragma cell_size_check = on")
+            db.execute("pragma wal_checkpoint(truncate)")
+            strange = db.execute(
+                "select name from sqlite_master where type in ('trigger', 'view') or sql like 'create virtual%'"
+            ).fetchone()
+            (schema,) = db.execute("select ver from col").fetchone()
+    except (sqlite3.Error, TypeError, ValueError) as error:
+        raise DamagedData(f"the {whose}'s collection cannot be read: {error}") from error
+    if strange:
+        raise DamagedData(f"the {whose}'s collection holds {strange[0]!r}, which no Anki makes")
+    if not isinstance(schema, int) or not _OLDEST_SCHEMA <= schema <= NEWEST_SCHEMA:
+        raise UnsupportedCollection(
+            f"the {whose}'s collection has schema {schema!r}, which usbsync does not know"
+        )
+    return schema
+
+
+def is_empty(path: Path) -> bool:
+    """Whether a snapshot holds no note and no card: nothing that a person made would be missed."""
+    with opened(path) as col:
+        return bool(col.value("select (select count() from notes) + (select count() from cards) = 0"))
