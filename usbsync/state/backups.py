@@ -1,0 +1,227 @@
+"""Backups: what was replaced or deleted, one folder per apply, complete once its manifest is there."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from usbsync.errors import DamagedData, UsageError
+from usbsync.state.files import fsync_file, fsync_folder, private_folder, sha256_of, speaking
+from usbsync.state.records import damaged, part, read_record, write_record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from usbsync.state.pair import Pair
+
+KEEP = 20
+MAX_AGE_DAYS = 90
+MAX_BYTES = 10 << 30
+
+_VERSION = 1
+_MANIFEST = "manifest.json"
+_ID = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ(-\d{1,4})?", re.ASCII)
+_WHEN = "%Y-%m-%dT%H-%M-%SZ"
+
+
+@dataclass(frozen=True, slots=True)
+class BackedUp:
+    """One file of a backup: size in bytes."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A complete backup; the files' names are relative to `path`, with slashes."""
+
+    id: str
+    when: datetime
+    path: Path
+    size: int
+    files: Mapping[str, BackedUp]
+    note: str
+    facts: Mapping[str, Any]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Backups:
+    """A pair's backups."""
+
+    pair: Pair
+    now: Callable[[], datetime] = _now
+
+    @property
+    def folder(self) -> Path:
+        """Where they are; it may not exist yet."""
+        return self.pair.folder / "backups"
+
+    def fresh_id(self) -> str:
+        """Make an id nobody has: the UTC time, with a suffix when it is taken."""
+        stamp = self.now().astimezone(UTC).strftime(_WHEN)
+        tried, number = stamp, 1
+        while (self.folder / tried).exists():
+            number += 1
+            tried = f"{stamp}-{number}"
+        return tried
+
+    def begin(self, id_: str | None = None) -> Path:
+        """Make the folder of a backup (fresh, or one begun before) with its `desktop` and `phone` inside.
+
+        Raises UsageError when the id is none of ours or names a backup that is complete.
+        """
+        path = self._path(id_ or self.fresh_id())
+        if (path / _MANIFEST).exists():
+            raise UsageError(f"the backup {path.name} is complete and is not written to again")
+        self.pair.create()
+        for side in ("desktop", "phone"):
+            private_folder(path / side)
+        return path
+
+    def finish(self, id_: str, *, note: str = "", facts: Mapping[str, object] | None = None) -> Backup:
+        """Make a backup complete: its files durable, then its manifest with each one's size and sha256."""
+        path = self._path(id_)
+        files = _measured(path)
+        rows = {name: [file.size, file.sha256] for name, file in files.items()}
+        written = {"note": note, "facts": dict(facts or {}), "files": rows}
+        write_record(path / _MANIFEST, written, version=_VERSION)
+        return self.get(id_)
+
+    def get(self, id_: str) -> Backup:
+        """Return one backup; UsageError when there is no complete one of this id, DamagedData when it is garbled."""
+        path = self._path(id_)
+        record = read_record(path / _MANIFEST, version=_VERSION)
+        if record is None:
+            raise UsageError(f"there is no backup {id_}", hint="usbsync backups lists them")
+        return _backup(path, record)
+
+    def list(self) -> tuple[Backup, ...]:
+        """List the complete backups, newest first; incomplete and garbled ones are not offered."""
+        found = [backup for id_ in self._ids() if (backup := self._offered(id_))]
+        return tuple(sorted(found, key=_age, reverse=True))
+
+    def verify(self, backup: Backup) -> None:
+        """Read every file of a backup; DamagedData names those that are missing or changed."""
+        bad = [name for name, file in backup.files.items() if not _is_whole(backup.path / name, file)]
+        if bad:
+            listed = ", ".join(sorted(bad)[:5])
+            raise DamagedData(
+                f"the backup {backup.id} is damaged: {len(bad)} of its files are not whole ({listed})"
+            )
+
+    def prune(
+        self, keep: int = KEEP, max_age_days: float = MAX_AGE_DAYS, max_bytes: int = MAX_BYTES
+    ) -> tuple[str, ...]:
+        """Remove backups beyond any of the limits, oldest first, never the newest; return their ids."""
+        oldest = self.now() - timedelta(days=max_age_days)
+        removed, total = [], 0
+        for place, backup in enumerate(self.list()):
+            total += backup.size
+            if place and (place >= keep or backup.when < oldest or total > max_bytes):
+                _remove(backup.path)
+                removed.append(backup.id)
+        return tuple(removed)
+
+    def sweep(self, *, using: Collection[str] = ()) -> None:
+        """Remove what never became a backup, but for those in use by a journal; only under the lock."""
+        for id_ in set(self._ids()) - set(using):
+            if not (self.folder / id_ / _MANIFEST).exists():
+                _remove(self.folder / id_)
+
+    def _ids(self) -> tuple[str, ...]:
+        found = self.folder.iterdir() if self.folder.is_dir() else ()
+        return tuple(path.name for path in found if _is_id(path.name))
+
+    def _offered(self, id_: str) -> Backup | None:
+        try:
+            return self.get(id_)
+        except (DamagedData, UsageError):
+            return None
+
+    def _path(self, id_: str) -> Path:
+        if not _is_id(id_):  # it may come from the command line, and becomes a path
+            raise UsageError(f"{id_!r} is not the id of a backup", hint="usbsync backups lists them")
+        return self.folder / id_
+
+
+def _is_id(text: str) -> bool:
+    try:
+        return bool(_ID.fullmatch(text) and _when(text))
+    except ValueError:  # the form of a date, and no date
+        return False
+
+
+def _when(id_: str) -> datetime:
+    return datetime.strptime(id_[:20], _WHEN).replace(tzinfo=UTC)
+
+
+def _age(backup: Backup) -> tuple[datetime, int]:
+    _, _, suffix = backup.id.partition("Z-")
+    return backup.when, int(suffix or 1)
+
+
+def _backup(path: Path, record: Mapping[str, Any]) -> Backup:
+    manifest = path / _MANIFEST
+    files = {
+        _inside(name, manifest): _one(row, manifest)
+        for name, row in part(record, "files", dict, manifest).items()
+    }
+    return Backup(
+        id=path.name,
+        when=_when(path.name),
+        path=path,
+        size=sum(file.size for file in files.values()),
+        files=files,
+        note=part(record, "note", str, manifest),
+        facts=part(record, "facts", dict, manifest),
+    )
+
+
+def _inside(name: str, manifest: Path) -> str:
+    pure = PurePosixPath(name)
+    if pure.is_absolute() or ".." in pure.parts or not pure.parts:
+        raise damaged(manifest, "it names a file outside of the backup")
+    return name
+
+
+def _one(row: object, manifest: Path) -> BackedUp:
+    match row:
+        case [int(size), str(sha256)]:
+            return BackedUp(size, sha256)
+    raise damaged(manifest, "a file is not size and hash")
+
+
+def _is_whole(path: Path, file: BackedUp) -> bool:
+    try:
+        return path.stat().st_size == file.size and sha256_of(path) == file.sha256
+    except OSError:
+        return False
+
+
+def _measured(path: Path) -> dict[str, BackedUp]:
+    """Hash all files below and make them and their names durable."""
+    files = {}
+    for entry in sorted(path.rglob("*")):
+        if entry.is_dir():
+            fsync_folder(entry)
+        else:
+            fsync_file(entry)
+            files[entry.relative_to(path).as_posix()] = BackedUp(entry.stat().st_size, sha256_of(entry))
+    fsync_folder(path)
+    return files
+
+
+def _remove(path: Path) -> None:
+    with speaking(path):
+        (path / _MANIFEST).unlink(missing_ok=True)  # first: what is half removed must not be offered
+        fsync_folder(path)
+        shutil.rmtree(path)

@@ -1,0 +1,115 @@
+"""A pair: one desktop collection and one phone that are kept in step, the folder of their memory, and their lock."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from usbsync.errors import Busy, UsbsyncError
+from usbsync.state.files import private_folder, speaking
+from usbsync.state.records import damaged, part, read_record, write_record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_VERSION = 1
+_NAME = "pair.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two replicas by their identities (Transport.identity and the place on it), below a state home."""
+
+    home: Path
+    desktop: str
+    phone: str
+
+    @property
+    def folder(self) -> Path:
+        """Where this pair's memory is; it may not exist yet."""
+        return self.home / "pairs" / _short(self.desktop, self.phone)
+
+    def create(self) -> Path:
+        """Make the folder and note in clear whose it is; DamagedData when it is another pair's."""
+        private_folder(self.folder)
+        path = self.folder / _NAME
+        known = _read(path, self.home)
+        if known is None:
+            write_record(path, {"desktop": self.desktop, "phone": self.phone}, version=_VERSION)
+        elif known != self:
+            raise damaged(path, f"it names another pair ({known.desktop} and {known.phone})")
+        return self.folder
+
+
+def known_pairs(home: Path) -> list[Pair]:
+    """List the pairs that have a memory, the damaged ones left out."""
+    found = []
+    for path in sorted((home / "pairs").glob(f"*/{_NAME}")):
+        with suppress(UsbsyncError):
+            found.append(_read(path, home))
+    return [pair for pair in found if pair]
+
+
+def _read(path: Path, home: Path) -> Pair | None:
+    record = read_record(path, version=_VERSION)
+    if record is None:
+        return None
+    return Pair(home, part(record, "desktop", str, path), part(record, "phone", str, path))
+
+
+@contextmanager
+def lock(pair: Pair, *, seconds: float = 0.0) -> Iterator[None]:
+    """Keep every other usbsync off both replicas of the pair, waiting this long for one that is at work.
+
+    Each replica is locked by itself: two phones must not write to one desktop at a time either. The locks are the
+    operating system's, so one that a dead process left is no obstacle. Raises Busy, naming the holder.
+    """
+    deadline = time.monotonic() + seconds
+    folder = private_folder(pair.home / "locks")
+    with ExitStack() as held:
+        for name in sorted({_short(pair.desktop), _short(pair.phone)}):  # one order for all: no deadlock
+            held.enter_context(_locked(folder / name, max(0.0, deadline - time.monotonic())))
+        yield
+
+
+@contextmanager
+def _locked(stem: Path, seconds: float) -> Iterator[None]:
+    record = stem.with_suffix(".json")
+    # Not the library's way of reuse within a process: two locks of one file must exclude each other in threads too
+    guard = FileLock(stem.with_suffix(".lock"), timeout=seconds, mode=0o600, thread_local=False)
+    try:
+        with speaking(stem):
+            guard.acquire()
+    except Timeout:
+        raise Busy(f"{_holder(record)} is at work on this phone or this collection") from None
+    try:
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        write_record(record, {"pid": os.getpid(), "since": since}, version=_VERSION)
+        yield
+    finally:
+        with suppress(OSError):
+            record.unlink(missing_ok=True)
+        guard.release()
+
+
+def _holder(record: Path) -> str:
+    try:
+        found = read_record(record, version=_VERSION) or {}
+    except (UsbsyncError, OSError):  # the holder is just writing it, or is another version
+        found = {}
+    if {"pid", "since"} <= found.keys():
+        return f"another usbsync (process {found['pid']}, since {found['since']})"
+    return "another usbsync"
+
+
+def _short(*identities: str) -> str:
+    return hashlib.sha256(json.dumps(identities).encode()).hexdigest()[:16]

@@ -1,0 +1,76 @@
+"""JSON records: written whole with a version and a checksum, read back checked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from usbsync.errors import DamagedData
+from usbsync.state.files import durable_write
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+T = TypeVar("T")
+
+_NEWER = "update usbsync; nothing was changed"
+
+
+def write_record(path: Path, record: Mapping[str, object], *, version: int) -> None:
+    """Write a record durably; it is there whole, or the one before it is."""
+    body = _text(record)
+    whole = {"version": version, "sha256": _sum(body), "record": json.loads(body)}
+    with durable_write(path) as file:
+        file.write(_text(whole).encode())
+
+
+def read_record(path: Path, *, version: int) -> dict[str, Any] | None:
+    """Read a record, or None where there is none.
+
+    Raises DamagedData when it is torn or garbled, or was written by a newer usbsync.
+    """
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        return _opened(json.loads(raw), version, path)
+    except (ValueError, RecursionError) as error:  # ValueError: neither UTF-8 nor JSON
+        raise damaged(path, "it cannot be read") from error
+
+
+def _opened(whole: object, version: int, path: Path) -> dict[str, Any]:
+    match whole:
+        case {"version": int(found)} if found > version:
+            raise DamagedData(f"{path} was written by a newer usbsync (format {found})", hint=_NEWER)
+        case {"version": int(), "sha256": str(checksum), "record": dict(record)} if checksum == _sum(
+            _text(record)
+        ):
+            return record
+    raise damaged(path, "its checksum is wrong")
+
+
+def part(record: Mapping[str, Any], key: str, kind: type[T], path: Path) -> T:
+    """Take one value out of a record; DamagedData when it is missing or of another type."""
+    value = record.get(key)
+    if not isinstance(value, kind):
+        raise damaged(path, f"{key!r} is missing or of the wrong type")
+    return value
+
+
+def damaged(path: Path, why: str, *, hint: str | None = None) -> DamagedData:
+    """Make the error for a state file that is not what we wrote."""
+    return DamagedData(
+        f"usbsync's own file {path} is damaged: {why}; both collections are untouched", hint=hint
+    )
+
+
+def _text(value: object) -> str:
+    # ASCII, so that any str survives: a lone surrogate is no UTF-8, but is JSON
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _sum(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
