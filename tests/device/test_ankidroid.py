@@ -97,6 +97,14 @@ def test_a_folder_without_a_collection_says_to_open_ankidroid_once(phone):
     assert "open AnkiDroid once" in raised.value.hint
 
 
+def test_a_link_is_not_followed(phone):
+    phone.collection(PRIVATE)
+    phone.folders.remove(PRIVATE)
+    phone.links.add(PRIVATE)
+    with pytest.raises(NoPhone):
+        find_phone(phone)
+
+
 def test_a_collection_that_is_no_file_is_none(phone):
     phone.collection(PUBLIC)
     del phone.files[f"{PUBLIC}/collection.anki2"]
@@ -286,11 +294,17 @@ def test_a_fork_that_is_named_is_stopped_too(phone):
     assert find_phone(phone, app="org.fork.cards").packages == (ANKI, "org.fork.cards")
 
 
-@pytest.mark.parametrize(
-    ("app", "error"), [("org.absent.app", NoPhone), ("anki", UsageError), ("a.b;reboot", UsageError)]
-)
-def test_an_app_that_is_not_there(phone, app, error):
-    with pytest.raises(error):
+def test_an_app_that_is_not_there_lists_those_that_are(phone):
+    phone.collection(PUBLIC)
+    with pytest.raises(NoPhone, match=r"org\.absent\.app is not installed") as raised:
+        find_phone(phone, app="org.absent.app")
+    assert ANKI in raised.value.hint
+
+
+@pytest.mark.parametrize("app", ["anki", "", "a.b;reboot", "a.b\n", "a.-n"])
+def test_what_is_no_apps_name_is_not_asked_for(phone, app):
+    phone.packages.append(app)
+    with pytest.raises(UsageError):
         find_phone(phone, app=app)
 
 

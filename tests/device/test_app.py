@@ -71,6 +71,14 @@ def test_an_app_that_ends_slowly_is_waited_for(phone, time):
     assert 5 < time.now < 10
 
 
+def test_an_app_that_comes_back_once_is_stopped_again(phone, time):
+    phone.alive = phone.immortal = {ANKI}
+    time.after = lambda: setattr(phone, "immortal", set())
+    control(phone, time).stop()
+    assert phone.alive == set()
+    assert phone.asked.count(["am", "force-stop", ANKI]) == 2
+
+
 def test_an_app_that_does_not_stop_ends_the_wait(phone, time):
     phone.alive = phone.immortal = {ANKI}
     with pytest.raises(AppRunning, match=r"com\.ichi2\.anki is running") as raised:

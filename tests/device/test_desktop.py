@@ -221,6 +221,14 @@ def test_a_link_beside_other_media_is_refused(tmp_path):
         find(base)
 
 
+def test_a_link_to_what_is_not_called_a_collection_is_refused(tmp_path):
+    """Its media folder would be itself."""
+    (tmp_path / "data").touch()
+    (tmp_path / "collection.anki2").symlink_to(tmp_path / "data")
+    with pytest.raises(UsageError, match="is a link"):
+        find_desktop(collection=tmp_path / "collection.anki2")
+
+
 # The list of profiles: read, never written, nothing in it run
 
 

@@ -86,6 +86,7 @@ def test_the_one_phone_is_chosen_by_the_cable_first(usb, server, opened):
         ([], [("A", "ready"), ("B", "unauthorized")], ["adb:A", "adb:B"]),
         ([("A", "ready"), ("B", "forbidden")], [], ["usb:A", "usb:B"]),
         ([], [("A", "offline"), ("B", "offline")], ["adb:A", "adb:B"]),
+        ([("A", "forbidden")], [("emulator-5554", "ready")], ["usb:A", "adb:emulator-5554"]),
     ],
 )
 def test_several_phones_are_a_persons_choice(usb, server, specs):
