@@ -28,7 +28,7 @@ class FakePhone(MemoryTransport):
         self.immortal: set[str] = set()
         self.log = b""
         self.asked: list[list[str]] = []
-        self.answers: dict[str, Completed] = {}
+        self.answers: dict[str, Completed | Exception] = {}
         self.gone = False
         self.refuse: Callable[[str], bool] = lambda _path: False
 
@@ -59,8 +59,11 @@ class FakePhone(MemoryTransport):
         self.asked.append(list(argv))
         if self.gone:
             raise PhoneGone("the link was lost")
-        if argv[0] in self.answers:
-            return self.answers[argv[0]]
+        answer = self.answers.get(argv[0])
+        if isinstance(answer, Exception):
+            raise answer
+        if answer is not None:
+            return answer
         match list(argv):
             case ["pm", "list", "packages"]:
                 return said("".join(f"package:{name}\n" for name in self.packages))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from usbsync.device import logcat
 from usbsync.device.ankidroid import PhoneReplica, find_phone, installed, probe_writable
-from usbsync.errors import NoPhone, NoSpace, PhoneGone, PhoneRefused, UsageError, WhichPhone
+from usbsync.errors import DamagedData, NoPhone, NoSpace, PhoneGone, PhoneRefused, UsageError, WhichPhone
 from usbsync.transport.base import Completed
 from usbsync.transport.folder import FolderTransport
 from usbsync.transport.memory import MemoryTransport
@@ -191,7 +191,15 @@ def test_a_log_line_that_leads_nowhere_is_not_believed(phone, folder):
 
 
 @pytest.mark.parametrize(
-    "answer", [Completed(1, b"", b"denied"), Completed(127, b"", b""), Completed(0, b"\xff" * 9, b"")]
+    "answer",
+    [
+        Completed(1, b"", b"denied"),
+        Completed(127, b"", b""),
+        Completed(0, b"\xff" * 9, b""),
+        PhoneRefused("no"),
+        PhoneGone("not in time"),
+        DamagedData("without end"),
+    ],
 )
 def test_a_phone_that_gives_no_log(phone, answer):
     phone.answers["logcat"] = answer

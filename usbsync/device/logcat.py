@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from usbsync.errors import PhoneRefused
+from usbsync.errors import DamagedData, PhoneFailed
 
 if TYPE_CHECKING:
     from usbsync.transport.base import Shell
 
-_SECONDS = 5.0
+_SECONDS = 10.0
 _MOST_BYTES = 1 << 18
 _ASK = ("logcat", "-d", "-b", "main", "-v", "threadtime", "-e", "opening Database: ", "-s", "AnkiDroid:I")
 _OPENED = re.compile(
@@ -27,12 +27,12 @@ _OPENED = re.compile(
 def last_opened(shell: Shell) -> str | None:
     """Return the folder whose collection was opened last, as logged and unproven; None when the log does not say.
 
-    Only matching lines cross the cable (`-e`: Android 7), the last 256 KiB of them are read. A phone that gives no log
-    is no error; only the loss of the link is.
+    Only matching lines cross the cable (`-e`: Android 7), the last 256 KiB of them are read. A phone that gives no log,
+    or not in time, is no error; whatever is asked next finds out whether the link is lost.
     """
     try:
         answer = shell.run(_ASK, seconds=_SECONDS)
-    except PhoneRefused:
+    except (PhoneFailed, DamagedData):
         return None
     return parse(answer.stdout[-_MOST_BYTES:])
 
