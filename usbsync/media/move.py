@@ -1,0 +1,202 @@
+"""Carrying out a media plan: stage what each replica lacks, back up what it is to lose, say the steps.
+
+Order: `backup_media` and `fetch` (nothing under a final name changes), `check_targets`, then a replica's
+`before` steps, the flip of the collections, and its `after` steps. New files thus come before any card asks
+for them, and deleted ones go when none does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from usbsync.core.conflict import Side
+from usbsync.core.media import Add, Delete, MediaFile, MediaPlan, MediaStep, Replace, name_problem, place
+from usbsync.errors import DamagedData, PhoneFailed
+from usbsync.media.listing import BATCH, Listing, trusted
+from usbsync.transport.base import Pull, Push, Remove, Rename
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from usbsync.state.ancestor import Seen
+    from usbsync.transport.base import OnBytes, Step, Transport
+
+STAGE = ".usbsync-stage"
+BATCH_BYTES = 64 << 20
+_LAST_MTIME = 0xFFFFFFFF  # the SYNC protocol's mtime has 32 bits, unsigned
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a replica's media is: `media` is the path of its collection.media on the transport."""
+
+    transport: Transport
+    media: str
+
+    @property
+    def stage(self) -> str:
+        """The folder for what is not yet under its final name: beside the media, where neither app looks."""
+        return f"{self.media.rpartition('/')[0]}/{STAGE}"
+
+    def path(self, name: str) -> str:
+        """Return the path of a media file; DamagedData for a name that must not become one."""
+        if problem := name_problem(name):
+            raise DamagedData(f"the media file {name!a} cannot be written: {problem}; nothing was changed")
+        return f"{self.media}/{name}"
+
+
+Places: TypeAlias = "Mapping[Side, Place]"
+
+
+@dataclass(frozen=True, slots=True)
+class MediaSteps:
+    """A replica's steps before the flip of the collections and after it."""
+
+    before: tuple[Step, ...]
+    after: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """A file that a replica is to be brought, and where it is staged there."""
+
+    step: Add | Replace
+    staged: str
+    mtime: int
+
+
+def bytes_to_move(plan: MediaPlan, side: Side) -> int:
+    """Return the bytes that a replica is to be brought; it needs about as much free space."""
+    return sum(step.file.size for step in plan.of(side) if isinstance(step, Add | Replace))
+
+
+def fetch(plan: MediaPlan, places: Places, scratch: Path, on_bytes: OnBytes) -> None:
+    """Bring what each replica lacks into its staging folder, and verify it there.
+
+    It goes through `scratch`, a private local folder, in pieces of about 64 MiB; `on_bytes` counts what is pulled
+    and what is pushed. Raises PhoneFailed when what arrived is not what was listed.
+    """
+    for side in Side:
+        arrivals = _arrivals(plan, side, places[side])
+        if arrivals:
+            places[side].transport.make_folder(places[side].media)
+            places[side].transport.make_folder(places[side].stage)
+        for batch in _batches(arrivals):
+            _carry(batch, places[side.other], places[side], scratch, on_bytes)
+
+
+def steps(plan: MediaPlan, side: Side, home: Place) -> MediaSteps:
+    """Say what is to be done on a replica once everything is staged."""
+    arrivals = _arrivals(plan, side, home)
+    arriving = {place(arrival.step.name) for arrival in arrivals}
+    removed = [step for step in plan.of(side) if isinstance(step, Delete)]
+    # A.png became a.png: where both are one file, removing the old name later would remove the new file
+    renamed = tuple(Remove(home.path(step.name)) for step in removed if place(step.name) in arriving)
+    moved = tuple(Rename(arrival.staged, home.path(arrival.step.name)) for arrival in arrivals)
+    late = tuple(Remove(home.path(step.name)) for step in removed if place(step.name) not in arriving)
+    return MediaSteps((*renamed, *moved), late)
+
+
+def backup_media(plan: MediaPlan, places: Places, into: Path, on_bytes: OnBytes) -> None:
+    """Copy what each replica is to lose to `into/desktop/media/NAME` and `into/phone/media/NAME`, verified.
+
+    Raises PhoneFailed when a file is no longer what was listed.
+    """
+    for side in Side:
+        lost = {step.name: step.old for step in plan.of(side) if isinstance(step, Replace | Delete)}
+        folder = into / side / "media"
+        if lost:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        places[side].transport.pull([Pull(places[side].path(name), folder / name) for name in lost], on_bytes)
+        for name, old in lost.items():
+            _verify_local(folder / name, old.sha1, name, side)
+
+
+def check_targets(plan: MediaPlan, places: Places) -> None:
+    """Look once more, just before the commit: PhoneFailed when a file to be written or removed is not as listed."""
+    for side in Side:
+        if plan.of(side):
+            _check_side(plan.of(side), side, places[side])
+
+
+def seen_after(plan: MediaPlan, side: Side, home: Place, listing: Listing, now: float) -> dict[str, Seen]:
+    """Return the cache of a replica as the plan leaves it, for the ancestor: what we wrote need not be read again."""
+    touched = {step.name for step in plan.of(side)}
+    kept = {name: seen for name, seen in listing.seen.items() if name not in touched}
+    written = {
+        arrival.step.name: MediaFile(arrival.step.file.sha1, arrival.step.file.size, arrival.mtime)
+        for arrival in _arrivals(plan, side, home)
+    }
+    return kept | trusted(written, now)
+
+
+def _arrivals(plan: MediaPlan, side: Side, home: Place) -> tuple[_Arrival, ...]:
+    coming = [step for step in plan.of(side) if isinstance(step, Add | Replace)]
+    return tuple(
+        _Arrival(step, f"{home.stage}/m{number:06d}", _mtime(step))
+        for number, step in enumerate(coming, start=1)
+    )
+
+
+def _mtime(step: Add | Replace) -> int:
+    """Choose the mtime of a new file: its source's, but never the replaced file's, by which the apps see changes.
+
+    Within what the wire carries, and after 1970: rslib panics on earlier ones (reference/ankidroid.md 6).
+    """
+    mtime = min(max(step.file.mtime, 1), _LAST_MTIME - 1)
+    return mtime + 1 if isinstance(step, Replace) and step.old.mtime == mtime else mtime
+
+
+def _batches(arrivals: Sequence[_Arrival]) -> Iterator[list[_Arrival]]:
+    batch: list[_Arrival] = []
+    total = 0
+    for arrival in arrivals:
+        if batch and (total + arrival.step.file.size > BATCH_BYTES or len(batch) >= BATCH):
+            yield batch
+            batch, total = [], 0
+        batch.append(arrival)
+        total += arrival.step.file.size
+    if batch:
+        yield batch
+
+
+def _carry(batch: Sequence[_Arrival], source: Place, target: Place, scratch: Path, on_bytes: OnBytes) -> None:
+    local = {arrival.staged: scratch / arrival.staged.rpartition("/")[2] for arrival in batch}
+    try:
+        source.transport.pull(
+            [Pull(source.path(each.step.name), local[each.staged]) for each in batch], on_bytes
+        )
+        target.transport.push([Push(local[each.staged], each.staged, each.mtime) for each in batch], on_bytes)
+        _verify_staged(batch, target.transport)
+    finally:
+        for path in local.values():
+            path.unlink(missing_ok=True)
+
+
+def _verify_staged(batch: Sequence[_Arrival], transport: Transport) -> None:
+    found = transport.hash([arrival.staged for arrival in batch], "sha1")
+    for arrival in batch:
+        if found.get(arrival.staged) != arrival.step.file.sha1:
+            raise _changed(arrival.step.name, "did not arrive as it was listed")
+
+
+def _verify_local(path: Path, sha1: str, name: str, side: Side) -> None:
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha1").hexdigest() != sha1:
+            raise _changed(name, f"on the {side} is not as it was listed")
+
+
+def _check_side(planned: Sequence[MediaStep], side: Side, home: Place) -> None:
+    there = home.transport.stat(home.media)
+    infos = {info.name: (info.size, info.mtime) for info in home.transport.list(home.media)} if there else {}
+    for step in planned:
+        expected = None if isinstance(step, Add) else (step.old.size, step.old.mtime)
+        if infos.get(step.name) != expected:
+            raise _changed(step.name, f"on the {side} changed while usbsync was at work")
+
+
+def _changed(name: str, what: str) -> PhoneFailed:
+    return PhoneFailed(f"the media file {name!a} {what}; nothing was changed", hint="run the command again")
