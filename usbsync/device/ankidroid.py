@@ -24,7 +24,7 @@ from usbsync.transport.base import Kind, Push, Remove, Rename
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from usbsync.transport.base import Shell, Transport
+    from usbsync.transport.base import Shell, Step, Transport
 
 COLLECTION = "collection.anki2"
 PUBLIC = "/storage/emulated/0/AnkiDroid"
@@ -101,18 +101,17 @@ def probe_writable(transport: Transport, replica: PhoneReplica) -> None:
     """
     made = posixpath.join(replica.folder, PROBE)
     moved = f"{made}-renamed"
-    doing = "made"
     try:
         _make(transport, made)
-        doing = "renamed and removed"
-        transport.apply([Rename(made, moved), Remove(moved)])
+        _step(transport, "renamed", Rename(made, moved), there=moved, gone=made)
+        _step(transport, "removed", Remove(moved), there=None, gone=moved)
     except PhoneRefused as error:
         with suppress(PhoneRefused):
             transport.apply([Remove(made), Remove(moved)])
         raise PhoneRefused(
-            f"no file can be {doing} in {replica.folder}: {error}; nothing was changed",
+            f"{replica.folder} cannot be written: {error}; nothing was changed",
             hint="this phone keeps others out of AnkiDroid's folder: in AnkiDroid choose a folder of the shared storage "
-            "(Settings, Advanced, AnkiDroid directory), such as " + PUBLIC,
+            f"(Settings, Advanced, AnkiDroid directory), such as {PUBLIC}",
         ) from error
 
 
@@ -121,6 +120,13 @@ def _make(transport: Transport, path: str) -> None:
         source = Path(scratch, PROBE)
         source.write_bytes(b"usbsync may remove this file\n")
         transport.push([Push(source, path, mtime=int(time.time()))], lambda _moved: None)
+
+
+def _step(transport: Transport, done: str, step: Step, *, there: str | None, gone: str) -> None:
+    """Apply one step and look: a shell may say that it was done when it was not."""
+    transport.apply([step])
+    if transport.stat(gone) is not None or (there is not None and transport.stat(there) is None):
+        raise PhoneRefused(f"the phone says that {gone} was {done}, and it was not")
 
 
 def _all_packages(shell: Shell) -> set[str]:
