@@ -242,6 +242,17 @@ def test_a_file_that_changed_since_it_was_listed_is_not_brought(busy, scratch):
     assert list(scratch.iterdir()) == []
 
 
+@pytest.mark.parametrize("work", [fetch, backup_media])
+def test_a_phone_that_sends_without_end_is_stopped(busy, scratch, work):
+    plan = plan_of(busy, ANCESTOR)
+    for name in ("added there", "gone here"):
+        spoil(busy[P], name, b"x" * 3_000_000)
+    counted = []
+    with pytest.raises(PhoneFailed, match="far larger"):
+        work(plan, busy, scratch, counted.append)
+    assert sum(counted) < 2_000_000
+
+
 @pytest.mark.parametrize("name", ["gone here", "new here"])
 def test_a_file_that_changed_since_it_was_listed_is_not_backed_up_as_what_it_was(busy, tmp_path, name):
     plan = plan_of(busy, ANCESTOR)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from usbsync.errors import DamagedData, UsageError
 from usbsync.state.backups import Backups
+from usbsync.state.files import TEMPORARY
 from usbsync.state.pair import Pair
 from usbsync.state.records import write_record
 
@@ -86,6 +87,17 @@ def test_an_id_that_is_none_becomes_no_path(backups, id_):
     for use in (backups.get, backups.finish, lambda each: backups.begin(each or "..")):
         with pytest.raises(UsageError, match="not the id"):
             use(id_)
+
+
+def test_finishing_again_changes_nothing(backups):
+    backup = make(backups, note="first")
+    assert backups.finish(backup.id, note="second") == backup
+
+
+def test_a_manifest_that_was_cut_off_is_no_part_of_the_backup(backups):
+    path = backups.begin()
+    (path / f".manifest.json.abc{TEMPORARY}").write_text("{")
+    assert backups.finish(path.name).files == {}
 
 
 def test_an_absent_backup_is_told(backups):

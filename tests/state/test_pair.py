@@ -91,6 +91,16 @@ def test_a_second_usbsync_is_told_who_is_at_work(pair, holder):
     assert told.value.exit_code == 5
 
 
+def test_a_second_sync_in_the_same_process_is_refused_too(pair):
+    with lock(pair):
+        with pytest.raises(Busy, match=f"process {os.getpid()}"), lock(pair):
+            pytest.fail("both hold the lock")
+        with pytest.raises(Busy), lock(pair, seconds=0.1):
+            pytest.fail("both hold the lock")
+    with lock(pair):
+        pass
+
+
 def test_a_lock_of_a_killed_process_is_no_obstacle(pair, holder):
     process = holder(pair)
     process.kill()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 STAGE = ".usbsync-stage"
 BATCH_BYTES = 64 << 20
+_SLACK = 1 << 20
 _LAST_MTIME = 0xFFFFFFFF  # the SYNC protocol's mtime has 32 bits, unsigned
 
 
@@ -110,7 +111,8 @@ def backup_media(plan: MediaPlan, places: Places, into: Path, on_bytes: OnBytes)
         folder = into / side / "media"
         if lost:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        places[side].transport.pull([Pull(places[side].path(name), folder / name) for name in lost], on_bytes)
+        wanted = [Pull(places[side].path(name), folder / name) for name in lost]
+        places[side].transport.pull(wanted, _bounded(on_bytes, sum(old.size for old in lost.values())))
         for name, old in lost.items():
             _verify_local(folder / name, old.sha1, name, side)
 
@@ -166,14 +168,27 @@ def _batches(arrivals: Sequence[_Arrival]) -> Iterator[list[_Arrival]]:
 def _carry(batch: Sequence[_Arrival], source: Place, target: Place, scratch: Path, on_bytes: OnBytes) -> None:
     local = {arrival.staged: scratch / arrival.staged.rpartition("/")[2] for arrival in batch}
     try:
-        source.transport.pull(
-            [Pull(source.path(each.step.name), local[each.staged]) for each in batch], on_bytes
-        )
+        wanted = [Pull(source.path(each.step.name), local[each.staged]) for each in batch]
+        source.transport.pull(wanted, _bounded(on_bytes, sum(each.step.file.size for each in batch)))
         target.transport.push([Push(local[each.staged], each.staged, each.mtime) for each in batch], on_bytes)
         _verify_staged(batch, target.transport)
     finally:
         for path in local.values():
             path.unlink(missing_ok=True)
+
+
+def _bounded(on_bytes: OnBytes, expected: int) -> OnBytes:
+    """Stop a phone that sends far more than it listed before it fills this computer's disk."""
+    left = 2 * expected + _SLACK
+
+    def count(moved: int) -> None:
+        nonlocal left
+        left -= moved
+        if left < 0:
+            raise PhoneFailed("a media file is far larger than it was listed; nothing was changed")
+        on_bytes(moved)
+
+    return count
 
 
 def _verify_staged(batch: Sequence[_Arrival], transport: Transport) -> None:

@@ -10,7 +10,14 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from usbsync.errors import DamagedData, UsageError
-from usbsync.state.files import fsync_file, fsync_folder, private_folder, sha256_of, speaking
+from usbsync.state.files import (
+    fsync_file,
+    fsync_folder,
+    private_folder,
+    sha256_of,
+    speaking,
+    sweep_temporaries,
+)
 from usbsync.state.records import damaged, part, read_record, write_record
 
 if TYPE_CHECKING:
@@ -88,8 +95,14 @@ class Backups:
         return path
 
     def finish(self, id_: str, *, note: str = "", facts: Mapping[str, object] | None = None) -> Backup:
-        """Make a backup complete: its files durable, then its manifest with each one's size and sha256."""
+        """Make a backup complete: its files durable, then its manifest with each one's size and sha256.
+
+        One that is complete already stays as it is, so recovery may do it again.
+        """
         path = self._path(id_)
+        if (path / _MANIFEST).exists():
+            return self.get(id_)
+        sweep_temporaries(path)  # of a manifest that was cut off
         files = _measured(path)
         rows = {name: [file.size, file.sha256] for name, file in files.items()}
         written = {"note": note, "facts": dict(facts or {}), "files": rows}
