@@ -5,16 +5,26 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from usbsync.errors import NoPhone
+from usbsync.errors import NoPhone, WhichPhone
 from usbsync.transport.base import Shell, Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from usbsync.transport.adb_wire import Wire
+    from usbsync.transport.duplex import Opener
+
+PATIENCE = 30.0
+"""The longest silence of a link, in seconds."""
+CONNECT_SECONDS = 10.0
+
+# ADB's libraries are imported where they are used: folders and --help need none of them, and they take 0.2 s.
 
 
 class Phone(Transport, Shell, Protocol):
@@ -42,34 +52,93 @@ class Seen:
     model: str = ""
 
 
+_SERVER_STATES = {"device": State.READY, "unauthorized": State.UNAUTHORIZED, "offline": State.OFFLINE}
+
+
 def list_usb() -> list[Seen]:
     """List the USB devices that have an ADB interface; empty where libusb is missing or sees none."""
-    raise NoPhone("not built yet")
+    from usbsync.transport.adb_usb import look, phones  # noqa: PLC0415
+
+    with suppress(NoPhone):
+        return [_seen_usb(*look(usb)) for usb in phones()]
+    return []
 
 
 def list_server() -> list[Seen]:
     """List what a running adb server knows; empty when none is running. Never starts one."""
-    raise NoPhone("not built yet")
+    from usbsync.transport.adb_server import devices  # noqa: PLC0415
+
+    with suppress(NoPhone):
+        return [
+            Seen(f"adb:{serial}", serial, _SERVER_STATES.get(state, State.OTHER), model)
+            for serial, state, model in devices()
+        ]
+    return []
 
 
-def open_usb(serial: str | None = None, *, on_waiting: Callable[[], None] | None = None) -> Phone:
+def open_usb(
+    serial: str | None = None, *, on_waiting: Callable[[], None] | None = None, patience: float = PATIENCE
+) -> Phone:
     """Open a phone over USB without an adb server; `on_waiting` is called when a person must tap Allow.
 
     Raises NoPhone, WhichPhone, PhoneClaimed, PhoneUnauthorized, PhoneFailed.
     """
-    raise NoPhone(f"not built yet: {serial} {on_waiting}")
+    from usbsync.transport.adb_usb import UsbWire, phones, serial_of  # noqa: PLC0415
+
+    found = [usb for usb in phones() if serial in {None, serial_of(usb)}]
+    one: Any = _only(found, [serial_of(usb) for usb in found], "usb", serial)
+    return _direct(UsbWire(one, seconds=CONNECT_SECONDS), on_waiting, patience)
 
 
-def open_tcp(host: str, port: int = 5555, *, on_waiting: Callable[[], None] | None = None) -> Phone:
+def open_tcp(
+    host: str, port: int = 5555, *, on_waiting: Callable[[], None] | None = None, patience: float = PATIENCE
+) -> Phone:
     """Open a phone whose adbd listens on TCP; errors as `open_usb`."""
-    raise NoPhone(f"not built yet: {host} {port} {on_waiting}")
+    from usbsync.transport.adb_wire import TcpWire  # noqa: PLC0415
+
+    return _direct(TcpWire(host, port, seconds=min(patience, CONNECT_SECONDS)), on_waiting, patience)
 
 
-def open_server(serial: str | None = None) -> Phone:
+def open_server(serial: str | None = None, *, patience: float = PATIENCE) -> Phone:
     """Open a phone through the adb server that is running; NoPhone, with a hint, when none is."""
-    raise NoPhone(f"not built yet: {serial}")
+    from usbsync.transport.adb_server import Server, devices  # noqa: PLC0415
+
+    known = [found for found, *_ in devices() if serial in {None, found}]
+    return _phone(Server(_only(known, known, "adb", serial)), patience)
 
 
 def open_folder(path: Path) -> Transport:
     """Open a folder as a replica's root; NoPhone when it is not a folder."""
-    raise NoPhone(f"not built yet: {path}")
+    from usbsync.transport.folder import FolderTransport  # noqa: PLC0415
+
+    return FolderTransport(path)
+
+
+def _seen_usb(serial: str, model: str, word: str) -> Seen:
+    return Seen(f"usb:{serial}" if serial else "usb", serial, State(word), model)
+
+
+def _only(found: Sequence[Any], names: Sequence[str], way: str, serial: str | None) -> Any:
+    if not found:
+        raise NoPhone(f"no phone {serial} by {way}" if serial else f"no phone is seen by {way}")
+    if len(found) > 1:
+        raise WhichPhone(f"several phones: {', '.join(f'{way}:{name}' for name in names)}")
+    return found[0]
+
+
+def _direct(wire: Wire, on_waiting: Callable[[], None] | None, patience: float) -> Phone:
+    from usbsync.transport.adb_keys import signers  # noqa: PLC0415
+    from usbsync.transport.adb_link import Link  # noqa: PLC0415
+    from usbsync.transport.adb_stream import Streams  # noqa: PLC0415
+
+    try:
+        return _phone(Streams(Link(wire, signers, on_waiting=on_waiting, patience=patience)), patience)
+    except BaseException:
+        wire.close()
+        raise
+
+
+def _phone(opener: Opener, patience: float) -> Phone:
+    from usbsync.transport.adb_phone import AdbTransport  # noqa: PLC0415
+
+    return AdbTransport(opener, patience=patience)

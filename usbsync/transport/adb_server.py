@@ -1,0 +1,168 @@
+"""The way through an adb server that is running already: adbutils for its protocol, streams over its sockets.
+
+adbutils starts a server when none answers; `_Connection` does not. Its file layer is not used (45 ms a file).
+Where the server is: ANDROID_ADB_SERVER_ADDRESS (as adb) or ANDROID_ADB_SERVER_HOST (as adbutils), _PORT; else 127.0.0.1:5037.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from adbutils import AdbClient, AdbDevice
+from adbutils._adb import AdbConnection
+from adbutils.errors import AdbConnectionError, AdbError, AdbTimeout
+
+from usbsync.errors import NoPhone, PhoneFailed, PhoneGone, PhoneRefused, PhoneUnauthorized, UsageError
+from usbsync.transport.duplex import Silence
+from usbsync.transport.paths import said
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_READ = 1 << 20
+_CONNECT_SECONDS = 10.0
+NO_SERVER = "start one with: adb start-server; or leave --device adb out to use the USB cable directly"
+
+
+class _Connection(AdbConnection):  # type: ignore[misc]
+    """One connection to the server; never starts a server."""
+
+    def _safe_connect(self) -> socket.socket:
+        made: socket.socket = self._create_socket()
+        return made
+
+
+class _Client(AdbClient):  # type: ignore[misc]
+    """adbutils' client over such connections."""
+
+    def make_connection(self, timeout: float | None = None) -> _Connection:
+        """Connect; AdbConnectionError when no server is running."""
+        made = _Connection(self.host, self.port)
+        made.conn.settimeout(timeout or _CONNECT_SECONDS)
+        return made
+
+
+class Server:
+    """One phone of the server's (an Opener)."""
+
+    def __init__(self, serial: str) -> None:
+        self.name = serial
+        self._device = AdbDevice(_client(), serial=serial)
+        with _asked(serial):
+            self._features = frozenset(self._device.get_features().split(","))
+
+    @property
+    def features(self) -> frozenset[str]:
+        """What the phone and the server both offer."""
+        return self._features
+
+    def open(self, service: bytes, seconds: float) -> SocketStream:
+        """Open a service on the phone."""
+        with _asked(self.name):
+            connection = self._device.open_transport(timeout=seconds)
+        try:
+            with _asked(self.name, opening=service):
+                connection.conn.sendall(b"%04x" % len(service) + service)
+                connection.check_okay()
+        except BaseException:
+            connection.conn.close()
+            raise
+        return SocketStream(connection.conn)
+
+    def close(self) -> None:
+        """Do nothing: every stream has a socket of its own."""
+
+
+class SocketStream:
+    """A service's bytes over a socket of the server's (a Duplex)."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connected.settimeout(0)
+
+    def exchange(self, out: memoryview, seconds: float) -> tuple[int, bytes]:
+        """Send some of `out`, or take what came; see Duplex."""
+        until = time.monotonic() + seconds
+        while True:
+            got = self._receive()  # first: a server that refuses closes with its reason unread
+            sent = self._send(out) if out and got != b"" else 0
+            if sent or got is not None:
+                return sent, got or b""
+            self._wait(sending=bool(out), until=until)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+    def _receive(self) -> bytes | None:
+        """Return what came, b"" at the end, None when nothing is there."""
+        try:
+            return self._socket.recv(_READ)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            raise PhoneGone(f"the adb server lost the phone: {error}") from error
+
+    def _send(self, out: memoryview) -> int:
+        try:
+            return self._socket.send(out)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            return 0  # the next receive tells what happened, after what was said before it
+
+    def _wait(self, *, sending: bool, until: float) -> None:
+        left = until - time.monotonic()
+        waiting = [self._socket] if sending else []
+        if left <= 0 or not any(select.select([self._socket], waiting, [], left)):
+            raise Silence("the phone did not answer in time")
+
+
+def devices() -> list[tuple[str, str, str]]:
+    """Return (serial, state, model) of all that the server knows, made printable; NoPhone when none is running."""
+    with _asked("the adb server"):
+        found = _client().list(extended=True)
+    rows = ((info.serial, info.state, info.tags.get("model", "")) for info in found)
+    return [(_text(serial), _text(state), _text(model)) for serial, state, model in rows]
+
+
+def _client() -> _Client:
+    """Return adbutils' client for the server that the environment names."""
+    host = os.environ.get("ANDROID_ADB_SERVER_ADDRESS") or os.environ.get("ANDROID_ADB_SERVER_HOST")
+    port = os.environ.get("ANDROID_ADB_SERVER_PORT") or "5037"
+    if not port.isascii() or not port.isdigit() or not 0 < int(port) < 1 << 16:
+        raise UsageError("ANDROID_ADB_SERVER_PORT is not a port", hint="unset it, or set it to a number")
+    return _Client(host or "127.0.0.1", int(port))
+
+
+def _text(word: str) -> str:
+    return said(word.encode("utf-8", "replace"), most=100)
+
+
+@contextmanager
+def _asked(name: str, *, opening: bytes = b"") -> Iterator[None]:
+    """Turn adbutils' errors into ours."""
+    try:
+        yield
+    except AdbConnectionError as error:
+        raise NoPhone("no adb server is running", hint=NO_SERVER) from error
+    except (AdbTimeout, TimeoutError) as error:
+        raise Silence(f"the adb server did not answer in time about {name}") from error
+    except (AdbError, OSError, EOFError, ValueError) as error:
+        raise _meaning(name, str(error), opening) from error
+
+
+def _meaning(name: str, message: str, opening: bytes) -> PhoneFailed | NoPhone:
+    if "unauthorized" in message or "still authorizing" in message:
+        return PhoneUnauthorized(f"{name} has not allowed this computer")
+    if "not found" in message and not opening:
+        return NoPhone(f"the adb server does not know {name}")
+    if message in {"closed", "connect failed: closed"} and opening:
+        return PhoneRefused(f"the phone does not offer {said(opening, most=60)}")
+    return PhoneGone(f"the adb server on {name}: {_text(message) or 'connection closed'}")

@@ -1,0 +1,160 @@
+"""Streams over one link: several at once, none loses a packet that came while another was waited for.
+
+Whoever waits for its own stream reads the link and hands each packet to the stream it is for; there are no threads,
+and a link belongs to one thread at a time. A stream sends one WRTE and waits for its OKAY, as adbd does; what comes
+in meanwhile is kept, and acknowledged at once while little is waiting, so memory is bounded and the phone keeps on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING, TypeVar
+
+from usbsync.errors import PhoneGone, PhoneRefused
+from usbsync.transport.duplex import Silence
+from usbsync.transport.paths import said
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from usbsync.transport.adb_link import Link, Packet
+
+T = TypeVar("T")
+
+WAITING_MOST = 4 << 20
+"""Bytes of a stream that may wait here before the phone is left without its OKAY."""
+
+
+class Stream:
+    """One open service (a Duplex)."""
+
+    def __init__(self, streams: Streams, number: int) -> None:
+        self._streams = streams
+        self._inbox: deque[bytes] = deque()
+        self._waiting = 0
+        self._owed = False  # an OKAY that was held back
+        self.number = number
+        self.peer = 0
+        self.may_send = False
+        self.is_closed = False
+
+    def exchange(self, out: memoryview, seconds: float) -> tuple[int, bytes]:
+        """Send some of `out`, or take what came; see Duplex."""
+        until = time.monotonic() + seconds
+        while True:
+            sent = self._send(out, until)
+            got = self._take(until)
+            if sent or got or self.is_closed:
+                return sent, got
+            self._streams.pump(until)
+
+    def close(self) -> None:
+        """Tell the phone, unless it closed first; a lost link is no error here."""
+        self._streams.forget(self)
+
+    def accept(self, packet: Packet, until: float) -> None:
+        """Take a packet that is for this stream."""
+        if packet.command == b"WRTE":
+            self._inbox.append(packet.payload)
+            self._waiting += len(packet.payload)
+            self._owed = True
+            self._pay(until)
+        elif packet.command == b"OKAY":
+            self.peer = self.peer or packet.arg0
+            self.may_send = True
+        else:
+            self.is_closed = True
+
+    def _send(self, out: memoryview, until: float) -> int:
+        if not out or not self.may_send or self.is_closed:
+            return 0
+        piece = out[: self._streams.link.payload_most]
+        self.may_send = False
+        self._streams.send(b"WRTE", self.number, self.peer, piece, until)
+        return len(piece)
+
+    def _take(self, until: float) -> bytes:
+        if not self._inbox:
+            return b""
+        data = self._inbox.popleft()
+        self._waiting -= len(data)
+        self._pay(until)
+        return data
+
+    def _pay(self, until: float) -> None:
+        if self._owed and self._waiting <= WAITING_MOST and not self.is_closed:
+            self._owed = False
+            self._streams.send(b"OKAY", self.number, self.peer, b"", until)
+
+
+class Streams:
+    """All streams of one link (an Opener)."""
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+        self._open: dict[int, Stream] = {}
+        self._last = 0
+        self._lost: PhoneGone | None = None
+
+    @property
+    def name(self) -> str:
+        """The link's."""
+        return self.link.name
+
+    @property
+    def features(self) -> frozenset[str]:
+        """What the phone's banner offered."""
+        return self.link.features
+
+    def open(self, service: bytes, seconds: float) -> Stream:
+        """Open a service; PhoneRefused when the phone closes it at once."""
+        self._last += 1
+        stream = self._open[self._last] = Stream(self, self._last)
+        until = time.monotonic() + seconds
+        self.send(b"OPEN", stream.number, 0, service + b"\0", until)
+        while not stream.may_send and not stream.is_closed:
+            self.pump(until)
+        if not stream.may_send:
+            self.forget(stream)
+            raise PhoneRefused(f"the phone does not offer {said(service, most=60)}")
+        return stream
+
+    def pump(self, until: float) -> None:
+        """Receive one packet and give it to its stream."""
+        packet = self._guarded(lambda: self.link.receive(until), may_be_late=True)
+        stream = self._open.get(packet.arg1)
+        if packet.command == b"OPEN":  # the phone's idea (reverse); we offer nothing
+            self.send(b"CLSE", 0, packet.arg0, b"", until)
+        elif stream is not None and packet.command in {b"OKAY", b"WRTE", b"CLSE"}:
+            stream.accept(packet, until)
+
+    def send(self, command: bytes, arg0: int, arg1: int, payload: bytes | memoryview, until: float) -> None:
+        """Send a packet."""
+        self._guarded(lambda: self.link.send(command, arg0, arg1, payload, until))
+
+    def forget(self, stream: Stream) -> None:
+        """Close a stream; packets still under way for it are dropped when they come."""
+        if self._open.pop(stream.number, None) and self._lost is None:
+            try:
+                self.send(b"CLSE", stream.number, stream.peer, b"", time.monotonic() + 1.0)
+            except PhoneGone:
+                stream.is_closed = True
+
+    def close(self) -> None:
+        """Close all streams and the link."""
+        for stream in [*self._open.values()]:
+            stream.close()
+        self._lost = self._lost or PhoneGone(f"the link to {self.name} was closed")
+        self.link.close()
+
+    def _guarded(self, action: Callable[[], T], *, may_be_late: bool = False) -> T:
+        """Once the link is lost it stays lost; a packet that was sent in part has lost it too."""
+        if self._lost is not None:
+            raise PhoneGone(str(self._lost)) from self._lost
+        try:
+            return action()
+        except PhoneGone as error:
+            if not (may_be_late and isinstance(error, Silence)):
+                self._lost = error
+            raise

@@ -1,0 +1,113 @@
+"""A stream of bytes both ways, and how to talk over it without either side waiting for the other for ever.
+
+Everything that goes over ADB here (SYNC, shell) is one conversation: an iterator of bytes to send and a generator that
+takes what comes. One loop serves both, so it cannot deadlock when both sides fill their buffers, needs no threads,
+and holds no more than one piece each way.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from usbsync.errors import PhoneGone
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+T = TypeVar("T")
+
+
+class Silence(PhoneGone):
+    """Nothing came in time; the link itself may still live."""
+
+
+class Duplex(Protocol):
+    """One open stream to a service on the phone."""
+
+    def exchange(self, out: memoryview, seconds: float) -> tuple[int, bytes]:
+        """Send some of `out`, or receive something, or both; wait until one of them has happened.
+
+        Returns how much was sent and what came. (0, b"") means that the other side has ended the stream.
+        Raises PhoneGone when the link is lost, and after `seconds` in which nothing moved.
+        """
+
+    def close(self) -> None:
+        """Give the stream up; safe to call twice and after any failure."""
+
+
+class Opener(Protocol):
+    """A way to open streams to one phone: a direct link or an adb server."""
+
+    @property
+    def name(self) -> str:
+        """The phone as this way knows it: a serial, or host:port."""
+
+    @property
+    def features(self) -> frozenset[str]:
+        """What the phone's adbd offers (`stat_v2`, `ls_v2`, `shell_v2`, ...)."""
+
+    def open(self, service: bytes, seconds: float) -> Duplex:
+        """Open a service (`sync:`, `shell,v2,raw:...`); PhoneRefused when the phone will not."""
+
+    def close(self) -> None:
+        """Release the link; safe to call twice and after any failure."""
+
+
+class Inbox:
+    """Bytes that came, to be taken in exact pieces."""
+
+    def __init__(self) -> None:
+        self._data = memoryview(b"")
+
+    def put(self, data: bytes) -> None:
+        """Add what came; little is left of what came before, so little is copied."""
+        self._data = memoryview(bytes(self._data) + data if self._data else data)
+
+    def take(self, size: int) -> memoryview | None:
+        """Take exactly `size` bytes, or None when they are not there yet."""
+        if size > len(self._data):
+            return None
+        piece, self._data = self._data[:size], self._data[size:]
+        return piece
+
+
+def converse(
+    stream: Duplex,
+    out: Iterator[bytes],
+    answers: Generator[int, memoryview, T],
+    *,
+    patience: float,
+    seconds: float | None = None,
+) -> T:
+    """Send what `out` gives while feeding `answers` what comes; return what `answers` returns.
+
+    `out` may give b"" when it has nothing to send before more answers came. `answers` yields how many bytes it
+    needs next. Raises PhoneGone after `patience` seconds of silence, after `seconds` in all, and when the stream ends
+    before `answers` does.
+    """
+    until = time.monotonic() + seconds if seconds is not None else None
+    inbox, pending = Inbox(), memoryview(b"")
+    try:
+        need = next(answers)
+        while True:
+            while (piece := inbox.take(need)) is not None:
+                need = answers.send(piece)
+            pending = pending or memoryview(next(out, b""))
+            sent, got = stream.exchange(pending, _left(patience, until))
+            if not sent and not got:
+                raise PhoneGone("the phone ended the conversation early, or the link was lost")
+            pending = pending[sent:]
+            inbox.put(got)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+
+
+def _left(patience: float, until: float | None) -> float:
+    if until is None:
+        return patience
+    left = until - time.monotonic()
+    if left <= 0:
+        raise Silence("the phone did not finish in time")
+    return min(patience, left)
