@@ -325,7 +325,7 @@ names = st.sampled_from(["a.png", "b.png", "B.png", "c d.mp3", "é.png"])
 folders = st.dictionaries(names, st.tuples(st.sampled_from([b"1", b"22", b"333"]), st.integers(OLD, OLD + 3)))
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(was=st.dictionaries(names, st.sampled_from([b"1", b"22", b"333"])), desktop=folders, phone=folders)
 def test_on_real_folders_both_end_as_the_plan_says(tmp_path_factory, was, desktop, phone):
     base = tmp_path_factory.mktemp("replicas")

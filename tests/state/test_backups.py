@@ -146,7 +146,7 @@ def test_prune_keeps_the_newest(backups, clock):
     assert [backup.id for backup in backups.list()] == [made[4]]
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(
     ages=st.lists(st.integers(0, 200), min_size=1, max_size=4),
     keep=st.integers(0, 5),

@@ -4,7 +4,7 @@ import json
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from usbsync.errors import DamagedData
@@ -23,6 +23,7 @@ def path(tmp_path_factory):
     return tmp_path_factory.mktemp("records") / "record.json"
 
 
+@settings(deadline=None)  # each example waits for the disk
 @given(record=records)
 def test_what_was_written_is_read(path, record):
     write_record(path, record, version=1)
@@ -33,6 +34,7 @@ def test_no_record_is_none(tmp_path):
     assert read_record(tmp_path / "absent", version=1) is None
 
 
+@settings(deadline=None)  # each example waits for the disk
 @given(record=records, data=st.data())
 def test_a_torn_record_is_told(path, record, data):
     write_record(path, record, version=1)
@@ -42,6 +44,7 @@ def test_a_torn_record_is_told(path, record, data):
         read_record(path, version=1)
 
 
+@settings(deadline=None)  # each example waits for the disk
 @given(record=records, data=st.data())
 def test_a_garbled_record_is_told_or_reads_the_same(path, record, data):
     write_record(path, record, version=1)
