@@ -161,3 +161,24 @@ def _taken(sides: Sequence[OpenCollection], mine: Changes, theirs: Changes) -> I
             for side in sides:
                 near = side.rows("select id from revlog where id between ? and ?", key, key + _NEAR)
                 yield from (found for (found,) in near)
+
+
+def tally(new: Path, old: Path | None) -> dict[str, dict[str, int]]:
+    """Count what replacing one collection by another adds, updates and deletes, without loading a row."""
+    with opened(new, {"anc": old} if old else None) as col:
+        return {
+            table.value: counts
+            for table, columns in COLUMNS.items()
+            if any((counts := _counts(col, table, columns, known=old is not None)).values())
+        }
+
+
+def _counts(col: OpenCollection, table: Table, columns: Columns, *, known: bool) -> dict[str, int]:
+    total = int(col.value(f"select count() from main.{table}"))
+    if not known:
+        return {"added": total, "updated": 0, "deleted": 0}
+    before = int(col.value(f"select count() from anc.{table}"))
+    common = f"from main.{table} m join anc.{table} a on {columns.join('m', 'a')}"
+    both = int(col.value(f"select count() {common}"))
+    edited = int(col.value(f"select count() {common} where {columns.differ('m', 'a')}"))
+    return {"added": total - both, "updated": edited, "deleted": before - both}

@@ -130,3 +130,8 @@ def _hashes(
 def batches(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
     """Cut a sequence into pieces of at most `size`."""
     return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def listed(transport: Transport, folder: str) -> dict[str, tuple[int, int]]:
+    """List size and mtime of the files that can be synced, hashing none; raises as `list_media`."""
+    return {info.name: (info.size, info.mtime) for info in _list(transport, folder) if not _problem(info)}

@@ -1,0 +1,224 @@
+"""The commands and their options."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from usbsync import __version__
+from usbsync.cli import demo as demo_command
+from usbsync.cli.render import render_devices, render_report, render_status
+from usbsync.cli.terminal import Terminal
+from usbsync.core.conflict import Policy
+from usbsync.core.first import First
+from usbsync.device.detect import seen_phones
+from usbsync.session.options import OneWay, Options
+from usbsync.session.status import status as status_of
+from usbsync.session.sync import sync as run_sync
+from usbsync.session.undo import undo as run_undo
+from usbsync.state.config import Config, load_config
+from usbsync.state.home import state_home
+
+app = typer.Typer(
+    name="usbsync",
+    help="Keep Anki on this computer and AnkiDroid on a phone in step over a USB cable.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Device = Annotated[
+    str | None,
+    typer.Option(
+        help="Which phone: usb[:SERIAL], adb[:SERIAL], tcp:HOST[:PORT] or folder:PATH.", metavar="SPEC"
+    ),
+]
+Collection = Annotated[
+    Path | None, typer.Option(help="The desktop's collection.anki2, instead of a profile's.", metavar="FILE")
+]
+Profile = Annotated[str | None, typer.Option(help="Anki's profile (default: the last used).", metavar="NAME")]
+AppOption = Annotated[
+    str | None,
+    typer.Option("--app", help="AnkiDroid's package, where several are installed.", metavar="PACKAGE"),
+]
+PhoneDir = Annotated[
+    str | None, typer.Option(help="AnkiDroid's folder on the phone, where it was moved.", metavar="PATH")
+]
+Prefer = Annotated[
+    Policy | None, typer.Option(help="Who stands where both changed the same thing (default: the newest).")
+]
+FirstChoice = Annotated[
+    First | None, typer.Option("--first", help="How two collections that never met begin.")
+]
+OneWayChoice = Annotated[
+    OneWay | None, typer.Option("--one-way", help="Replace the other side's collection, after a backup.")
+]
+Media = Annotated[bool, typer.Option("--media/--no-media", help="Whether media files are synced too.")]
+Mass = Annotated[
+    bool, typer.Option("--allow-mass-deletion", help="Yes, most notes or media were deleted on purpose.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+
+
+def _version(value: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if value:
+        typer.echo(f"usbsync {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Keep Anki on this computer and AnkiDroid on a phone in step over a USB cable."""
+
+
+@app.command()
+def sync(
+    device: Device = None,
+    collection: Collection = None,
+    profile: Profile = None,
+    app_: AppOption = None,
+    phone_dir: PhoneDir = None,
+    prefer: Prefer = None,
+    first: FirstChoice = None,
+    one_way: OneWayChoice = None,
+    media: Media = True,
+    allow_mass_deletion: Mass = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    json_: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Bring the desktop's collection and the phone's in step."""
+    options = _options(
+        device=device,
+        collection=collection,
+        profile=profile,
+        app=app_,
+        phone_dir=phone_dir,
+        prefer=prefer,
+        first=first,
+        one_way=one_way,
+        media=media,
+        allow_mass_deletion=allow_mass_deletion,
+    )
+    _sync(options, dry=dry_run, json_=json_, quiet=quiet)
+
+
+@app.command()
+def plan(
+    device: Device = None,
+    collection: Collection = None,
+    profile: Profile = None,
+    app_: AppOption = None,
+    phone_dir: PhoneDir = None,
+    prefer: Prefer = None,
+    first: FirstChoice = None,
+    one_way: OneWayChoice = None,
+    media: Media = True,
+    allow_mass_deletion: Mass = False,
+    json_: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Say what a sync would do, and write nothing anywhere."""
+    options = _options(
+        device=device,
+        collection=collection,
+        profile=profile,
+        app=app_,
+        phone_dir=phone_dir,
+        prefer=prefer,
+        first=first,
+        one_way=one_way,
+        media=media,
+        allow_mass_deletion=allow_mass_deletion,
+    )
+    _sync(options, dry=True, json_=json_, quiet=quiet)
+
+
+@app.command()
+def status(
+    device: Device = None,
+    collection: Collection = None,
+    profile: Profile = None,
+    app_: AppOption = None,
+    phone_dir: PhoneDir = None,
+    json_: Json = False,
+) -> None:
+    """Say whether both are in step; nothing is stopped, copied or written."""
+    options = _options(device=device, collection=collection, profile=profile, app=app_, phone_dir=phone_dir)
+    with Terminal(quiet=json_) as talk:
+        found = status_of(options, talk)
+    _print(render_status(found), json_=json_, data=found.as_json())
+
+
+@app.command()
+def devices(json_: Json = False) -> None:
+    """List the phones that are seen, and how to name each."""
+    phones = seen_phones()
+    data = [
+        {"device": p.spec, "serial": p.serial, "model": p.model, "state": p.state.value, "how": p.how.value}
+        for p in phones
+    ]
+    _print(render_devices(phones), json_=json_, data={"devices": data})
+
+
+@app.command()
+def undo(
+    backup: Annotated[str | None, typer.Argument(help="A backup's id (default: the last one).")] = None,
+    device: Device = None,
+    collection: Collection = None,
+    profile: Profile = None,
+    app_: AppOption = None,
+    phone_dir: PhoneDir = None,
+    json_: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Bring both sides back to what they were before the last sync."""
+    options = _options(device=device, collection=collection, profile=profile, app=app_, phone_dir=phone_dir)
+    with Terminal(quiet=quiet or json_) as talk:
+        report = run_undo(options, talk, backup)
+    _print("" if quiet else render_report(report), json_=json_, data=report.as_json())
+
+
+@app.command()
+def demo(
+    folder: Annotated[
+        Path | None, typer.Option(help="Where to build it (default: a new folder below the temporary one).")
+    ] = None,
+) -> None:
+    """Show a whole sync on two collections made for it, with conflicts to look at."""
+    demo_command.run(folder)
+
+
+def _sync(options: Options, *, dry: bool, json_: bool, quiet: bool) -> None:
+    with Terminal(quiet=quiet or json_) as talk:
+        report = run_sync(options, talk, dry=dry)
+    _print("" if quiet else render_report(report), json_=json_, data=report.as_json())
+
+
+def _options(**given: Any) -> Options:
+    """Put the options together: what was given, else what config.toml says."""
+    config: Config = load_config(state_home(os.environ))
+    for name in ("device", "collection", "profile", "app", "phone_dir", "prefer"):
+        if given.get(name) is None:
+            given[name] = getattr(config, name)
+    if given["prefer"] is None:
+        given["prefer"] = Policy.NEWEST
+    return Options(**given)
+
+
+def _print(text: Any, *, json_: bool, data: dict[str, Any]) -> None:
+    """Print what was asked for on stdout: one object, or text for people."""
+    if json_:
+        typer.echo(json.dumps(data, ensure_ascii=False, indent=2))
+    elif text:
+        Console(highlight=False, soft_wrap=True).print(text)

@@ -1,0 +1,171 @@
+"""Reports as text that reads without colour."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+
+from rich.text import Text
+
+from usbsync.core.conflict import Conflict, Side, Weight
+from usbsync.core.media import MediaConflict, Skipped
+from usbsync.device.detect import SeenPhone
+from usbsync.session.report import Counts, Report, Result
+from usbsync.session.status import Status
+from usbsync.transport.ways import State
+
+_HEADLINES = {
+    Result.MERGED: "in step: both hold everything now",
+    Result.UNCHANGED: "in step: nothing to do",
+    Result.UPLOADED: "in step: the phone holds the desktop's collection now",
+    Result.DOWNLOADED: "in step: the desktop holds the phone's collection now",
+    Result.PLANNED: "plan: nothing was written",
+    Result.UNDONE: "undone: both hold what they held before",
+}
+_KINDS = {
+    "notes": ("note", "notes"),
+    "cards": ("card", "cards"),
+    "revlog": ("answer", "answers"),
+    "decks": ("deck", "decks"),
+    "deck_config": ("set of deck options", "sets of deck options"),
+    "notetypes": ("notetype", "notetypes"),
+    "media": ("media file", "media files"),
+}
+_SHOWN = 20
+_WIDTH = 40
+
+
+def render_report(report: Report) -> Text:
+    """Say what a sync did: each side, then what could not be kept, then what was left out."""
+    text = Text()
+    text.append(_HEADLINES[report.result] + "\n", style="bold")
+    planned = report.result is Result.PLANNED
+    for side in Side:
+        text.append(f"  {side.value:<8} ")
+        text.append("; ".join(_side(report, side)) or "as it was")
+        text.append("\n")
+    for line in _conflicts(report, planned=planned):
+        text.append(line)
+    for line in _skipped(report.skipped):
+        text.append(line)
+    text.append_text(_wire(report))
+    return Text(str(text.plain).rstrip("\n"), spans=text.spans)
+
+
+def _side(report: Report, side: Side) -> Iterator[str]:
+    counts: Counts = {**report.changes.get(side, {}), "media": report.media.get(side, {})}
+    for what, verb in (("added", "new"), ("updated", "changed"), ("deleted", "deleted")):
+        parts = [
+            f"{counts[kind][what]:,} {verb} {names[counts[kind][what] != 1]}"
+            for kind, names in _KINDS.items()
+            if counts.get(kind, {}).get(what)
+        ]
+        if parts:
+            yield ", ".join(parts)
+
+
+def _conflicts(report: Report, *, planned: bool) -> Iterator[Text]:
+    lost = [c for c in report.conflicts if c.weight is Weight.LOST]
+    counted = sum(c.weight is Weight.COUNTED for c in report.conflicts)
+    if counted:
+        cards = "card" if counted == 1 else "cards"
+        yield Text(f"\n{counted:,} {cards} studied on both sides or deleted on one: every answer is kept\n")
+    total = len(lost) + len(report.media_conflicts)
+    if total:
+        head = "conflict" if total == 1 else "conflicts"
+        verb = "would stand" if planned else "stands"
+        yield Text(f"\n{total} {head}: one {verb}, the other is in the backup\n", style="bold")
+    for conflict in lost[:_SHOWN]:
+        yield side_by_side(conflict)
+    for media in report.media_conflicts[:_SHOWN]:
+        yield _media(media)
+    if (more := len(lost) - _SHOWN) > 0:
+        yield Text(f"  … and {more} more; --json lists them all\n")
+
+
+def side_by_side(conflict: Conflict) -> Text:
+    """Show one conflict, the differing words marked."""
+    text = Text(f'  {_KINDS.get(conflict.kind, (conflict.kind,))[0]} "{conflict.title}", {conflict.unit}\n')
+    for side in Side:
+        mine = conflict.desktop if side is Side.DESKTOP else conflict.phone
+        other = conflict.phone if side is Side.DESKTOP else conflict.desktop
+        mark = "✓" if conflict.chosen is side else " "
+        text.append(f"    {mark} {side.value:<8} ")
+        text.append_text(_marked(mine, other))
+        text.append("\n")
+    text.append(f"      {conflict.reason}\n", style="dim")
+    return text
+
+
+def _marked(mine: str | None, other: str | None) -> Text:
+    """Return one line of a text, with the words that the other lacks set apart."""
+    if mine is None:
+        return Text("(none)")
+    words, others = mine.split(), (other or "").split()
+    text = Text()
+    for tag, a1, a2, _b1, _b2 in difflib.SequenceMatcher(a=words, b=others, autojunk=False).get_opcodes():
+        if a1 < a2:
+            text.append(" ".join(words[a1:a2]) + " ", style="" if tag == "equal" else "bold underline")
+    text.truncate(_WIDTH * 2, overflow="ellipsis")
+    return text
+
+
+def _media(conflict: MediaConflict) -> Text:
+    other = conflict.chosen.other.value
+    return Text(
+        f"  media file {conflict.name}: the {conflict.chosen}'s stands, not the {other}'s\n      {conflict.reason}\n"
+    )
+
+
+def _skipped(skipped: Sequence[Skipped]) -> Iterator[Text]:
+    if skipped:
+        yield Text(f"\n{len(skipped)} media {'file' if len(skipped) == 1 else 'files'} left alone\n")
+    for skip in skipped[:_SHOWN]:
+        yield Text(f"  {skip.name!a} on the {skip.where}: {skip.reason}\n")
+
+
+def _wire(report: Report) -> Text:
+    text = Text()
+    if report.pulled_bytes or report.pushed_bytes:
+        text.append(f"\n{_size(report.pulled_bytes)} from the phone, {_size(report.pushed_bytes)} to it")
+        text.append(f", {sum(report.seconds.values()):.1f} s\n" if report.seconds else "\n")
+    if report.backup:
+        text.append(f"backup {report.backup}; usbsync undo brings both back\n")
+    return text
+
+
+def _size(count: int) -> str:
+    size = float(count)
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:  # noqa: PLR2004
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"
+
+
+def render_status(status: Status) -> Text:
+    """Say how a pair stands."""
+    text = Text(status.state.value, style="bold")
+    if status.last_sync is None:
+        text.append("\n  these two were never synced: usbsync sync begins")
+    else:
+        when = datetime.fromtimestamp(status.last_sync, UTC).astimezone()
+        text.append(f"\n  last sync {when:%Y-%m-%d %H:%M}")
+        for side in status.changed:
+            text.append(f"\n  the {side} changed since")
+    if status.interrupted:
+        text.append("\n  an earlier sync was interrupted: usbsync sync finishes it")
+    if status.app_running:
+        text.append("\n  AnkiDroid is running; a sync stops it and starts it again")
+    return text
+
+
+def render_devices(phones: Iterable[SeenPhone]) -> Text:
+    """List phones, each with the name to give to --device."""
+    lines = [f"{phone.spec:<28} {phone.state.value:<13} {phone.model}".rstrip() for phone in phones]
+    lines += [] if lines else ["no phone is seen"]
+    text = Text("\n".join(lines))
+    if not any(phone.state is State.READY for phone in phones):
+        text.append("\nhint: plug the phone in, unlock it, and turn on USB debugging")
+    return text

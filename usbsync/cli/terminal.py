@@ -1,0 +1,96 @@
+"""Talk and progress on stderr: what happens now, bytes and rate where bytes move."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TransferSpeedColumn,
+)
+from rich.prompt import Prompt
+
+from usbsync.cli.render import side_by_side
+from usbsync.core.conflict import Conflict, Side
+from usbsync.core.first import First
+from usbsync.transport.base import OnBytes
+
+
+class Terminal:
+    """Somebody at a terminal, or a pipe: then only notes are written."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._console = Console(stderr=True, quiet=quiet, highlight=False)
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            console=self._console,
+            transient=True,
+            disable=quiet or not self._console.is_terminal,
+        )
+        self._task: TaskID | None = None
+        self._can_ask = sys.stdin.isatty() and self._console.is_terminal and not quiet
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def stage(self, text: str, total: int | None = None) -> OnBytes:
+        """Show what happens now."""
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+        task = self._task = self._progress.add_task(text, total=total)
+        return lambda count: self._progress.update(task, advance=count)
+
+    def note(self, text: str) -> None:
+        """Write a line."""
+        self._console.print(text, markup=False)
+
+    def waiting(self) -> None:
+        """Say what to tap."""
+        self.note('waiting for the phone: unlock it and tap "Allow" on "Allow USB debugging?"')
+
+    def first(self, desktop_notes: int, phone_notes: int) -> First | None:
+        """Ask whose collection replaces the other's."""
+        if not self._can_ask:
+            return None
+        self._progress.stop()
+        self.note(
+            f"These two never met: {desktop_notes:,} notes on the desktop, {phone_notes:,} on the phone."
+        )
+        self.note("  upload    the desktop's collection replaces the phone's")
+        self.note("  download  the phone's collection replaces the desktop's")
+        self.note("A backup of both is kept; media files of both are kept in any case.")
+        choice = Prompt.ask(
+            "Which", choices=["upload", "download", "quit"], console=self._console, default="quit"
+        )
+        self._progress.start()
+        return None if choice == "quit" else First(choice)
+
+    def settle(self, conflict: Conflict) -> Side | None:
+        """Ask who stands."""
+        if not self._can_ask:
+            return None
+        self._progress.stop()
+        self._console.print(side_by_side(conflict))
+        choice = Prompt.ask(
+            "Keep", choices=["desktop", "phone"], console=self._console, default=conflict.chosen.value
+        )
+        self._progress.start()
+        return Side(choice)

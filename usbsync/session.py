@@ -1,1 +1,0 @@
-"""The pipeline, one screen, top to bottom."""

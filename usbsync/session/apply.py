@@ -1,0 +1,318 @@
+"""The only module that changes a replica: stage, verify, back up, commit, flip, remember.
+
+Up to the commit record nothing is under a final name, and a failure leaves both sides as they were. From
+then on the record says what is to be done, every step of it can be done twice, and whoever comes next
+(`recover`) finishes it. The ancestor is remembered last.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from usbsync.core.conflict import Side
+from usbsync.core.media import Add, MediaPlan, Replace
+from usbsync.errors import Busy, NoSpace, PhoneFailed, UsbsyncError
+from usbsync.media.move import backup_media, bytes_to_move, check_targets, fetch, steps
+from usbsync.session.journal import Cut, SideRecord, write_cut
+from usbsync.session.meet import PENDING, WORK, Meeting
+from usbsync.session.replica import Held, Replica
+from usbsync.session.talk import Talk
+from usbsync.state.ancestor import Ancestor, as_record, forget, remember
+from usbsync.state.backups import Backups
+from usbsync.state.files import fsync_file, fsync_folder, private_folder, sha256_of
+from usbsync.state.journal import Journal
+from usbsync.transport.base import OnBytes, Push, Remove, Rename, Step
+
+_ROOM = 16 << 20  # free space left over on every disk, bytes
+
+StageMedia = Callable[[OnBytes], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is to be changed: new collections (none for a side that stays), media, and what is then remembered."""
+
+    before: Mapping[Side, str]  # the fingerprints that the work was made for; "" where there is no collection
+    held: Mapping[Side, Held]  # the collections that were copied to make it
+    new: Mapping[Side, Path]
+    media: MediaPlan
+    old: Ancestor | None
+    ancestor: Ancestor | None  # what is then remembered; None: nothing, the next sync is a first one
+    note: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    stage_media: StageMedia | None = None  # where the media does not come from the other side
+
+
+def apply(meeting: Meeting, work: Work, talk: Talk) -> str:
+    """Carry the work out on both sides; returns the id of the backup of what was there before.
+
+    Raises what the transports raise. Before the commit record nothing was changed; after it the next run
+    finishes what this one could not.
+    """
+    check_space(meeting, work)
+    backup = back_up(meeting, work, talk)
+    try:
+        _stage(meeting, work, talk)
+        with meeting.desktop.still():
+            _look_again(meeting, work)
+            cut = _cut(meeting, work, backup)
+            write_cut(meeting.pair, cut)
+            finish(meeting, cut, talk)
+    except BaseException:
+        _unstage_unless_committed(meeting)
+        raise
+    return backup
+
+
+def finish(meeting: Meeting, cut: Cut, talk: Talk) -> None:
+    """Do what the commit record says and is not done yet; then remember, and drop the record."""
+    talk.stage("putting everything in place")
+    for side in (Side.PHONE, Side.DESKTOP):  # the phone first: it is the one that can go away
+        _flip(meeting.replicas[side], cut.sides[side])
+    for side in (Side.PHONE, Side.DESKTOP):
+        if late := cut.sides[side].late:
+            meeting.replicas[side].transport.apply(late)
+    conclude(meeting, cut.ancestor)
+
+
+def conclude(meeting: Meeting, ancestor: Ancestor | None) -> None:
+    """Remember what both now hold, and leave nothing lying about."""
+    if ancestor is None:
+        forget(meeting.pair)
+    else:
+        remember(meeting.pair, ancestor)
+    Journal(meeting.pair).clear()
+    for replica in meeting.replicas.values():
+        unstage(replica)
+    sweep_work(meeting.pair.folder, meeting.scratch)
+    Backups(meeting.pair).prune()
+
+
+def unstage(replica: Replica) -> None:
+    """Remove whatever is staged on one side."""
+    replica.transport.apply([Remove(replica.new), Remove(replica.folded)])
+    replica.transport.remove_folder(replica.place.stage)
+
+
+def sweep_work(folder: Path, using: Path) -> None:
+    """Remove what earlier runs of this pair left, once no commit record needs it."""
+    work = folder / WORK
+    for old in [folder / PENDING, *(work.iterdir() if work.is_dir() else ())]:
+        if old != using:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+# ---- before the commit
+
+
+def check_space(meeting: Meeting, work: Work) -> None:
+    """Refuse, while nothing is written, what would not fit."""
+    for side, replica in meeting.replicas.items():
+        need = _bytes_for(work, side) + bytes_to_move(work.media, side)
+        free = replica.transport.free_space(replica.folder)
+        if need and need + _ROOM > free:
+            raise NoSpace(
+                f"the {side} has {free >> 20:,} MiB free, and {(need + _ROOM) >> 20:,} MiB are needed; nothing was changed"
+            )
+
+
+def _bytes_for(work: Work, side: Side) -> int:
+    if side not in work.new:
+        return 0
+    folded = _folded(work, side)
+    return work.new[side].stat().st_size + (folded.stat().st_size if folded else 0)
+
+
+def _folded(work: Work, side: Side) -> Path | None:
+    return work.held[side].snapshot.folded if side in work.held else None
+
+
+def back_up(meeting: Meeting, work: Work, talk: Talk) -> str:
+    """Keep both originals, the media that will go, and the ancestor they had."""
+    on_bytes = talk.stage("keeping a backup of both sides")
+    backups = Backups(meeting.pair)
+    backups.sweep()
+    folder = backups.begin()
+    for side, held in work.held.items():
+        _link(held.snapshot.raw, folder / side / "collection.anki2")
+        if held.snapshot.wal:
+            _link(held.snapshot.wal, folder / side / "collection.anki2-wal")
+    facts: dict[str, Any] = {
+        **work.facts,
+        "fingerprints": {s.value: h.fingerprint for s, h in work.held.items()},
+    }
+    if work.old is not None:
+        _link(work.old.collection, folder / "ancestor.anki2")
+        facts["ancestor"] = as_record(work.old)
+    backup_media(work.media, _places(meeting), folder, on_bytes)
+    return backups.finish(folder.name, note=work.note, facts=facts).id
+
+
+def _media_facts(plan: MediaPlan) -> dict[str, dict[str, list[Any]]]:
+    """Note which files each side is brought: undo takes them away again, or puts the old ones back."""
+    return {
+        side.value: {
+            step.name: [step.file.sha1, step.file.size]
+            for step in plan.of(side)
+            if isinstance(step, Add | Replace)
+        }
+        for side in Side
+    }
+
+
+def _link(source: Path, target: Path) -> None:
+    """Keep a file under a second name, or as a copy where the disk has no links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _places(meeting: Meeting) -> dict[Side, Any]:
+    return {side: replica.place for side, replica in meeting.replicas.items()}
+
+
+def _stage(meeting: Meeting, work: Work, talk: Talk) -> None:
+    total = sum(_bytes_for(work, side) + bytes_to_move(work.media, side) for side in Side)
+    on_bytes = talk.stage("copying what is new", total)
+    now = int(time.time())
+    for side, new in work.new.items():
+        replica = meeting.replicas[side]
+        sources = {replica.new: new}
+        if folded := _folded(work, side):
+            sources[replica.folded] = folded
+        replica.transport.push([Push(source, target, now) for target, source in sources.items()], on_bytes)
+        _check_staged(replica, sources)
+    if work.stage_media:
+        work.stage_media(on_bytes)
+    else:
+        scratch = meeting.scratch / "media"
+        scratch.mkdir(exist_ok=True)
+        fetch(work.media, _places(meeting), scratch, on_bytes)
+
+
+def _check_staged(replica: Replica, sources: Mapping[str, Path]) -> None:
+    found = replica.transport.hash(list(sources), "sha256")
+    for target, source in sources.items():
+        if found.get(target) != sha256_of(source):
+            raise PhoneFailed(
+                f"what was copied to the {replica.side} did not arrive whole; nothing was changed"
+            )
+
+
+def _look_again(meeting: Meeting, work: Work) -> None:
+    """Make sure, just before the commit, that both sides are what the plan was made for."""
+    if running := meeting.app.running():
+        raise Busy(
+            f"{', '.join(running)} was started on the phone meanwhile; nothing was changed",
+            hint="leave AnkiDroid closed for a moment and run the command again",
+        )
+    for side, before in work.before.items():
+        if (meeting.replicas[side].fingerprint() or "") != before:
+            raise Busy(
+                f"the {side}'s collection changed meanwhile; nothing was changed",
+                hint="run the command again",
+            )
+    if work.stage_media is None:
+        check_targets(work.media, _places(meeting))
+
+
+def _unstage_unless_committed(meeting: Meeting) -> None:
+    """Clean up after a failure; once the record is written, what is staged is needed to finish."""
+    with suppress(UsbsyncError):  # the first failure is the one to tell
+        if Journal(meeting.pair).read() is None:
+            for replica in meeting.replicas.values():
+                unstage(replica)
+
+
+# ---- the commit record, and after it
+
+
+def _cut(meeting: Meeting, work: Work, backup: str) -> Cut:
+    """Write down all that is to be done, with the files that this needs kept where they outlive this process."""
+    pending = private_folder(meeting.pair.folder / PENDING)
+    ancestor = work.ancestor
+    if ancestor:
+        ancestor = replace(ancestor, collection=_kept(ancestor.collection, pending / "ancestor.anki2"))
+    olds = {side: _kept(held.whole, pending / f"{side}.anki2") for side, held in work.held.items()}
+    fsync_folder(pending)
+    return Cut(
+        backup=backup,
+        sides={side: _side_record(meeting.replicas[side], work, olds.get(side)) for side in Side},
+        ancestor=ancestor,
+        media_before=dict(work.old.media) if work.old else {},
+    )
+
+
+def _kept(source: Path, target: Path) -> Path:
+    target.unlink(missing_ok=True)
+    _link(source, target)
+    fsync_file(target)
+    return target
+
+
+def _side_record(replica: Replica, work: Work, old: Path | None) -> SideRecord:
+    media = steps(work.media, replica.side, replica.place)
+    flip: tuple[Step, ...] = ()
+    if new := work.new.get(replica.side):
+        flip = (*_wal_steps(replica, work), Rename(replica.new, replica.collection))
+    folded = _folded(work, replica.side)
+    return SideRecord(
+        before=work.before[replica.side],
+        folded=sha256_of(folded) if folded else None,
+        after=sha256_of(new) if new else None,
+        old=old,
+        early=media.before,
+        flip=flip,
+        late=media.after,
+    )
+
+
+def _wal_steps(replica: Replica, work: Work) -> tuple[Step, ...]:
+    """Get rid of a `-wal`: at no moment does a main file lie beside a `-wal` that is not its own.
+
+    The folded main reads the same with its old `-wal` and without, so each of the states between reads right.
+    """
+    if "+" not in work.before[replica.side]:
+        return ()
+    if _folded(work, replica.side) is None:  # an empty -wal
+        return (Remove(replica.wal),)
+    return Rename(replica.folded, replica.collection), Remove(replica.wal)
+
+
+def _flip(replica: Replica, record: SideRecord) -> None:
+    """Do what is left of a side's steps; one whose source is gone was done before."""
+    _place_media(replica, record.early)
+    if record.after is None or replica.transport.stat(replica.new) is None:
+        return  # nothing to flip, or flipped: since then the app may have a `-wal` that is none of ours
+    if replica.transport.hash([replica.new], "sha256").get(replica.new) != record.after:
+        raise PhoneFailed(
+            f"what was staged on the {replica.side} is not whole any more; both sides are as they were"
+        )
+    done = replica.folded if replica.transport.stat(replica.folded) is None else None
+    replica.transport.apply(
+        [step for step in record.flip if not (isinstance(step, Rename) and step.source == done)]
+    )
+    if replica.transport.hash([replica.collection], "sha256").get(replica.collection) != record.after:
+        raise PhoneFailed(
+            f"the {replica.side}'s new collection did not take its place; run the command again"
+        )
+
+
+def _place_media(replica: Replica, early: tuple[Step, ...]) -> None:
+    """Move staged media into place; removals among the steps come before all moves, so some done means all are."""
+    moves = [step for step in early if isinstance(step, Rename)]
+    if not moves:
+        return
+    stage = replica.place.stage
+    there = {info.name for info in replica.transport.list(stage)} if replica.transport.stat(stage) else set()
+    left = [move for move in moves if move.source.rpartition("/")[2] in there]
+    if left:
+        replica.transport.apply(early if len(left) == len(moves) else left)

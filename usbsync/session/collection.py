@@ -1,0 +1,210 @@
+"""The collection half of a session: copy both, find what changed, decide, and build the results."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from usbsync.collection.build import build
+from usbsync.collection.diff import compare, count_notes, same, tally
+from usbsync.collection.snapshot import MAIN, NEWEST_SCHEMA, is_empty, take
+from usbsync.collection.verify import verify
+from usbsync.core.changes import Changes
+from usbsync.core.conflict import Conflict, Policy, Settlement, Side, Weight
+from usbsync.core.first import Start, first_sync
+from usbsync.core.guard import losses
+from usbsync.core.plan import Plan, make_plan
+from usbsync.core.reconcile import Context, Reconciled, reconcile
+from usbsync.errors import ChoiceNeeded, GuardRefused, UnsupportedCollection
+from usbsync.session.meet import Meeting
+from usbsync.session.options import Options
+from usbsync.session.replica import Held, held
+from usbsync.session.report import Clock, Counts
+from usbsync.session.talk import Talk
+from usbsync.state.ancestor import Ancestor
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionWork:
+    """What is to become of both collections."""
+
+    before: Mapping[Side, str]
+    start: Start
+    held: Mapping[Side, Held] = field(default_factory=dict)
+    new: Mapping[Side, Path] = field(default_factory=dict)
+    counts: Mapping[Side, Counts] = field(default_factory=dict)
+    conflicts: tuple[Conflict, ...] = ()
+
+
+def collection_work(
+    meeting: Meeting, ancestor: Ancestor | None, options: Options, talk: Talk, clock: Clock
+) -> CollectionWork:
+    """Find out what both did, and make what both are to become.
+
+    Raises ChoiceNeeded or GuardRefused where a person has to say something first.
+    """
+    with clock.stage("snapshot"):
+        before = {side: replica.fingerprint() or "" for side, replica in meeting.replicas.items()}
+        if ancestor and options.one_way is None and before == known_fingerprints(ancestor):
+            return CollectionWork(before, Start.MERGE)
+        helds = {side: _hold(meeting, side, before[side], ancestor, talk) for side in Side if before[side]}
+    work = CollectionWork(
+        {**before, **{side: one.fingerprint for side, one in helds.items()}}, Start.MERGE, helds
+    )
+    start = _start(helds, ancestor, options, talk)
+    with clock.stage("merge"):
+        talk.stage("merging")
+        match start:
+            case Start.UPLOAD:
+                return _replaced(work, start, Side.PHONE, helds)
+            case Start.DOWNLOAD:
+                return _replaced(work, start, Side.DESKTOP, helds)
+            case Start.MERGE if ancestor:
+                return _merged(meeting, work, ancestor, options, talk)
+            case _:
+                return CollectionWork(work.before, start, helds)
+
+
+def known_fingerprints(ancestor: Ancestor) -> dict[Side, str]:
+    """Return what both collections' bytes were when usbsync last left them."""
+    return {Side.DESKTOP: ancestor.desktop_sha256, Side.PHONE: str(ancestor.info.get("phone", ""))}
+
+
+def _hold(meeting: Meeting, side: Side, before: str, ancestor: Ancestor | None, talk: Talk) -> Held:
+    replica, scratch = meeting.replicas[side], meeting.scratch / side
+    if side is Side.PHONE and ancestor and before == ancestor.sha256:
+        return held(replica, ancestor.collection, scratch)  # the phone holds the ancestor: no byte need cross
+    on_bytes = talk.stage(f"reading the {side}'s collection", replica.size())
+    with replica.still():
+        raw = replica.fetch(scratch / "raw", on_bytes)
+    return held(replica, raw, scratch)
+
+
+def _start(helds: Mapping[Side, Held], ancestor: Ancestor | None, options: Options, talk: Talk) -> Start:
+    """Say how this sync begins: by merging what changed, or as a first or one-way one."""
+    if options.one_way:
+        return Start(options.one_way.value)
+    if ancestor:
+        return Start.MERGE
+    paths = {side: one.snapshot.path for side, one in helds.items()}
+    empty = {side: side not in paths or is_empty(paths[side]) for side in Side}
+    alike = len(paths) == len(Side) and same(paths[Side.DESKTOP], paths[Side.PHONE])
+    begin = {"desktop_empty": empty[Side.DESKTOP], "phone_empty": empty[Side.PHONE], "same": alike}
+    start = first_sync(**begin, wanted=options.first)
+    if start is Start.ASK:
+        notes = [count_notes(paths[side]) for side in Side]
+        wanted = talk.first(*notes)
+        if wanted is None:
+            raise ChoiceNeeded(
+                f"desktop ({notes[0]:,} notes) and phone ({notes[1]:,} notes) both hold work, and have never met; "
+                "nothing was changed",
+                hint="say whose collection replaces the other's: --first upload (the desktop's) "
+                "or --first download (the phone's); a backup of both is kept",
+            )
+        start = first_sync(**begin, wanted=wanted)
+    if start is Start.MERGE:
+        raise ChoiceNeeded(
+            "merging two collections that never met is not possible yet; nothing was changed",
+            hint="choose --first upload (the desktop's replaces the phone's) or --first download; a backup is kept",
+        )
+    return start
+
+
+def _replaced(work: CollectionWork, start: Start, side: Side, helds: Mapping[Side, Held]) -> CollectionWork:
+    """Let one side's collection become the other's."""
+    if side.other not in helds:
+        raise ChoiceNeeded(f"there is no collection on the {side.other} that could replace the {side}'s")
+    if side in helds and side is Side.PHONE:
+        _writable(helds[side])
+    new = helds[side.other].snapshot.path
+    old = helds[side].snapshot.path if side in helds else None
+    return CollectionWork(work.before, start, helds, {side: new}, {side: tally(new, old)})
+
+
+def _writable(phone: Held) -> None:
+    """Refuse to write to an AnkiDroid that could not read it."""
+    if phone.snapshot.schema < NEWEST_SCHEMA:
+        raise UnsupportedCollection(
+            f"the phone's collection has the old schema {phone.snapshot.schema}; nothing was changed",
+            hint="update AnkiDroid to 2.17 or newer and open it once",
+        )
+
+
+def _merged(
+    meeting: Meeting, work: CollectionWork, ancestor: Ancestor, options: Options, talk: Talk
+) -> CollectionWork:
+    """Merge both sides' changes since the ancestor."""
+    if missing := [side for side in Side if side not in work.held]:
+        raise GuardRefused(
+            f"the {missing[0]}'s collection is gone, and was there at the last sync; nothing was changed",
+            hint=f"to bring it back from the other side use --one-way "
+            f"{'download' if missing[0] is Side.DESKTOP else 'upload'}",
+        )
+    _writable(work.held[Side.PHONE])
+    ancestor.check()
+    base = take(ancestor.collection, meeting.scratch / "ancestor", "last sync").path
+    paths = {side: one.snapshot.path for side, one in work.held.items()}
+    desktop, phone, context = compare(base, paths[Side.DESKTOP], paths[Side.PHONE])
+    if not options.allow_mass_deletion:
+        _guard(desktop, phone, count_notes(base))
+    plan = _plan(desktop, phone, context, options, talk)
+    new = _build(meeting, plan, paths)
+    counts = {side: plan.side(side).counts for side in Side}
+    return CollectionWork(work.before, Start.MERGE, work.held, new, counts, plan.conflicts)
+
+
+def _guard(desktop: Changes, phone: Changes, notes: int) -> None:
+    alarms = losses(Side.DESKTOP, desktop, notes) + losses(Side.PHONE, phone, notes)
+    if alarms:
+        raise GuardRefused(
+            f"{'; '.join(map(str, alarms))}; nothing was changed",
+            hint="if that was on purpose, run again with --allow-mass-deletion",
+        )
+
+
+def _plan(desktop: Changes, phone: Changes, context: Context, options: Options, talk: Talk) -> Plan:
+    asked = options.prefer is Policy.ASK
+    policy = Policy.NEWEST if asked else options.prefer
+    result = _reconciled(desktop, phone, context, Settlement(policy))
+    if asked and (open_ := [c for c in result.conflicts if c.weight is Weight.LOST]):
+        answers = {conflict.where: _answer(conflict, talk) for conflict in open_}
+        result = _reconciled(desktop, phone, context, Settlement(policy, answers))
+    return make_plan(desktop, phone, result)
+
+
+def _answer(conflict: Conflict, talk: Talk) -> Side:
+    side = talk.settle(conflict)
+    if side is None:
+        raise ChoiceNeeded(
+            f'{conflict.unit} of "{conflict.title}" changed on both sides, and there is nobody to ask; '
+            "nothing was changed",
+            hint="run it in a terminal, or use --prefer newest, desktop or phone",
+        )
+    return side
+
+
+def _reconciled(desktop: Changes, phone: Changes, context: Context, settlement: Settlement) -> Reconciled:
+    result = reconcile(desktop, phone, context, settlement)
+    if result.refused:
+        raise ChoiceNeeded(
+            f"{result.refused[0]}, and the {result.refused[0].side.other} worked with its notes; nothing was changed",
+            hint="this cannot be merged yet: choose whose collection replaces the other's, "
+            "--one-way upload (the desktop's) or --one-way download (the phone's); a backup of both is kept",
+        )
+    return result
+
+
+def _build(meeting: Meeting, plan: Plan, paths: Mapping[Side, Path]) -> dict[Side, Path]:
+    """Make and prove the merged collections of the sides that lack something."""
+    now_ms = int(time.time() * 1000)
+    new = {}
+    for side in Side:
+        if not plan.side(side).empty:
+            new[side] = meeting.scratch / side / f"merged-{MAIN}"
+            build(paths[side], paths[side.other], plan.side(side), new[side], now_ms)
+    if new:
+        results = {side: new.get(side, paths[side]) for side in Side}
+        verify(results[Side.DESKTOP], results[Side.PHONE], (paths[Side.DESKTOP], paths[Side.PHONE]))
+    return new

@@ -1,0 +1,111 @@
+"""The commit record of an apply as a value: all that is needed to finish it, or to give it up, after a cut."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from usbsync.core.conflict import Side
+from usbsync.errors import DamagedData
+from usbsync.state.ancestor import Ancestor, as_record, from_record
+from usbsync.state.journal import Journal
+from usbsync.state.pair import Pair
+from usbsync.transport.base import Remove, Rename, Step
+
+
+@dataclass(frozen=True, slots=True)
+class SideRecord:
+    """What is to be done on one side, and how to tell whether it was."""
+
+    before: str  # the fingerprint of the collection that is replaced
+    folded: str | None  # SHA-256 of the same with its `-wal` folded in
+    after: str | None  # SHA-256 of the new one; None where the collection stays
+    old: Path | None  # a local copy of what was there before
+    early: tuple[Step, ...]  # media that comes before the flip
+    flip: tuple[Step, ...]
+    late: tuple[Step, ...]  # media that goes after it
+
+    @property
+    def untouched(self) -> frozenset[str]:
+        """The fingerprints that read as the old collection, between the first step of the flip and the last."""
+        if self.folded is None:
+            return frozenset({self.before})
+        wal = self.before.partition("+")[2]
+        return frozenset({self.before, self.folded, f"{self.folded}+{wal}"})
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A commit record: both sides' steps, and what is remembered when they are done."""
+
+    backup: str
+    sides: Mapping[Side, SideRecord]
+    ancestor: Ancestor | None
+    media_before: Mapping[str, str]
+
+
+def write_cut(pair: Pair, cut: Cut) -> None:
+    """Commit: from here on the work is to be finished."""
+    Journal(pair).write(
+        {
+            "backup": cut.backup,
+            "sides": {side.value: _side_out(record) for side, record in cut.sides.items()},
+            "ancestor": as_record(cut.ancestor) if cut.ancestor else None,
+            "media_before": dict(cut.media_before),
+        }
+    )
+
+
+def read_cut(pair: Pair) -> Cut | None:
+    """Return the record of an apply that was cut off, or None.
+
+    Raises DamagedData where it makes no sense.
+    """
+    journal = Journal(pair)
+    record = journal.read()
+    if record is None:
+        return None
+    try:
+        old = record["ancestor"]
+        return Cut(
+            backup=record["backup"],
+            sides={side: _side_in(record["sides"][side.value]) for side in Side},
+            ancestor=from_record(old, journal.path) if old else None,
+            media_before=record["media_before"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise DamagedData(
+            f"the commit record {journal.path} makes no sense ({error}); nothing was changed"
+        ) from error
+
+
+def _side_out(record: SideRecord) -> dict[str, Any]:
+    parts = {name: [_step_out(step) for step in getattr(record, name)] for name in ("early", "flip", "late")}
+    return {
+        "before": record.before,
+        "folded": record.folded,
+        "after": record.after,
+        "old": str(record.old) if record.old else None,
+        **parts,
+    }
+
+
+def _side_in(record: Mapping[str, Any]) -> SideRecord:
+    parts = {name: tuple(map(_step_in, record[name])) for name in ("early", "flip", "late")}
+    old = Path(record["old"]) if record["old"] else None
+    return SideRecord(record["before"], record["folded"], record["after"], old, **parts)
+
+
+def _step_out(step: Step) -> list[str]:
+    return ["rename", step.source, step.target] if isinstance(step, Rename) else ["remove", step.path]
+
+
+def _step_in(step: list[str]) -> Step:
+    match step:
+        case ["rename", str(source), str(target)]:
+            return Rename(source, target)
+        case ["remove", str(path)]:
+            return Remove(path)
+    raise ValueError(step)

@@ -1,0 +1,136 @@
+"""Bringing both replicas together: found, opened, kept still, and locked against a second usbsync."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from usbsync.collection.lock import hold
+from usbsync.core.conflict import Side
+from usbsync.device.ankidroid import find_phone
+from usbsync.device.app import AppControl
+from usbsync.device.desktop import DesktopReplica, find_desktop
+from usbsync.device.detect import open_phone
+from usbsync.device.spec import parse
+from usbsync.session.options import Options
+from usbsync.session.replica import Replica
+from usbsync.session.talk import Talk
+from usbsync.state.ancestor import Ancestor, load_ancestor
+from usbsync.state.files import private_folder
+from usbsync.state.home import state_home
+from usbsync.state.pair import Pair, lock
+from usbsync.transport.base import Transport
+from usbsync.transport.ways import open_folder
+from usbsync.transport.wrap import Metered, ReadOnly
+
+_LOCK_SECONDS = 5.0
+WORK = "work"
+"""The folder in a pair's where runs have their scratch folders."""
+PENDING = "pending"
+"""The folder in a pair's for what a commit record needs; it outlives the process that wrote it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """Both replicas, side by side and still."""
+
+    pair: Pair
+    replicas: Mapping[Side, Replica]
+    app: AppControl
+    wire: Metered
+    scratch: Path
+    dry: bool
+    names: Mapping[Side, str]
+
+    @property
+    def desktop(self) -> Replica:
+        """The computer's side."""
+        return self.replicas[Side.DESKTOP]
+
+    @property
+    def phone(self) -> Replica:
+        """The phone's side."""
+        return self.replicas[Side.PHONE]
+
+    def ancestor(self) -> Ancestor | None:
+        """Return what both held after the last sync."""
+        return load_ancestor(self.pair)
+
+
+@contextmanager
+def meet(options: Options, talk: Talk, *, dry: bool = False, stop_app: bool = True) -> Iterator[Meeting]:
+    """Open both replicas and keep them still until the block ends.
+
+    A dry meeting writes nothing anywhere: its transports refuse to, its scratch folder is a temporary one.
+
+    Raises what finding and opening them raises; Busy where another usbsync has this pair.
+    """
+    found = find_desktop(collection=options.collection, profile=options.profile, environ=options.environ)
+    with hold(found.collection):
+        pass  # "close Anki" comes before anything is asked of the phone
+    with ExitStack() as stack:
+        talk.stage("looking for the phone")
+        link = open_phone(parse(options.device) if options.device else None, on_waiting=talk.waiting)
+        stack.callback(link.close)
+        wire = Metered(link)
+        place = find_phone(link, app=options.app, phone_dir=options.phone_dir)
+        pair = Pair(state_home(options.environ), str(found.collection), _joined(link.identity, place.folder))
+        stack.enter_context(nullcontext() if dry else lock(pair, seconds=_LOCK_SECONDS))
+        home = stack.enter_context(_closing(open_folder(found.folder)))
+        app = AppControl(link, place)
+        replicas = {
+            Side.DESKTOP: _desktop(found, ReadOnly(home) if dry else home),
+            Side.PHONE: Replica(
+                Side.PHONE, ReadOnly(wire) if dry else wire, place.collection, place.media_folder
+            ),
+        }
+        if stop_app:
+            stack.enter_context(_stopped(app, talk))
+        scratch = stack.enter_context(_scratch(pair, dry=dry))
+        names = {Side.DESKTOP: found.name, Side.PHONE: link.identity}
+        yield Meeting(pair, replicas, app, wire, scratch, dry, names)
+
+
+@contextmanager
+def _stopped(app: AppControl, talk: Talk) -> Iterator[None]:
+    """Keep AnkiDroid stopped, and start it again afterwards if it ran."""
+    try:
+        app.stop()
+        yield
+    finally:
+        for text in app.start_again():
+            talk.note(text)
+
+
+def _desktop(found: DesktopReplica, home: Transport) -> Replica:
+    return Replica(
+        Side.DESKTOP, home, f"/{found.collection.name}", f"/{found.media_folder.name}", local=found.collection
+    )
+
+
+def _joined(identity: str, folder: str) -> str:
+    """Name a phone's replica: the device, and the folder on it."""
+    return identity if folder == "/" else f"{identity}:{posixpath.normpath(folder)}"
+
+
+@contextmanager
+def _closing(transport: Transport) -> Iterator[Transport]:
+    try:
+        yield transport
+    finally:
+        transport.close()
+
+
+@contextmanager
+def _scratch(pair: Pair, *, dry: bool) -> Iterator[Path]:
+    """Give a folder to work in: below the pair's own, so that files can be linked; elsewhere on a dry run."""
+    if not dry:
+        private_folder(pair.create() / WORK)
+    with TemporaryDirectory(
+        prefix="usbsync-", dir=None if dry else pair.folder / WORK, ignore_cleanup_errors=True
+    ) as name:
+        yield Path(name)

@@ -1,0 +1,36 @@
+"""What a session is asked to do."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from usbsync.core.conflict import Policy
+from usbsync.core.first import First
+
+
+class OneWay(StrEnum):
+    """Whose collection replaces the other's."""
+
+    UPLOAD = "upload"
+    DOWNLOAD = "download"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """A command's options; None where nothing was said."""
+
+    device: str | None = None
+    collection: Path | None = None
+    profile: str | None = None
+    app: str | None = None
+    phone_dir: str | None = None
+    prefer: Policy = Policy.NEWEST
+    first: First | None = None
+    one_way: OneWay | None = None
+    media: bool = True
+    allow_mass_deletion: bool = False
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)

@@ -1,0 +1,126 @@
+"""One side of a sync: where its files are, and what its collection was when we looked."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from usbsync.collection.lock import hold
+from usbsync.collection.snapshot import MAIN, Snapshot, file_fingerprint, fingerprint, take
+from usbsync.core.conflict import Side
+from usbsync.errors import DamagedData, PhoneFailed
+from usbsync.media.move import Place
+from usbsync.transport.base import OnBytes, Pull, Transport
+
+_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """Where one side's files are, on its transport."""
+
+    side: Side
+    transport: Transport
+    collection: str
+    media: str
+    local: Path | None = None  # the desktop's collection as a local file, to be locked
+
+    @property
+    def folder(self) -> str:
+        """The folder that the collection is in."""
+        return posixpath.dirname(self.collection)
+
+    @property
+    def wal(self) -> str:
+        """The write-ahead log beside the collection."""
+        return f"{self.collection}-wal"
+
+    @property
+    def new(self) -> str:
+        """Where the merged collection is staged."""
+        return f"{self.collection}.usbsync-new"
+
+    @property
+    def folded(self) -> str:
+        """Where the old collection, its `-wal` folded in, is staged."""
+        return f"{self.collection}.usbsync-folded"
+
+    @property
+    def place(self) -> Place:
+        """Where its media is."""
+        return Place(self.transport, self.media)
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Keep Anki from opening the desktop's collection meanwhile; a phone's app is kept stopped elsewhere.
+
+        Raises AnkiOpen when it is open already.
+        """
+        if self.local is None:
+            yield
+        else:
+            with hold(self.local):
+                yield
+
+    def fingerprint(self) -> str | None:
+        """Name the collection's bytes as they are now; None when there is no collection.
+
+        Raises DamagedData where a rollback journal lies beside it: neither app leaves one when it ends well.
+        """
+        journal = self.transport.stat(f"{self.collection}-journal")
+        if journal is not None and journal.size:
+            raise DamagedData(
+                f"a journal of an unfinished write lies beside the {self.side}'s collection; nothing was changed",
+                hint="open the collection once in its app, close it again, and run the command again",
+            )
+        hashes = self.transport.hash([self.collection, self.wal], "sha256")
+        main = hashes.get(self.collection)
+        return None if main is None else fingerprint(main, hashes.get(self.wal))
+
+    def size(self) -> int:
+        """Return the bytes of main file and `-wal`."""
+        infos = (self.transport.stat(path) for path in (self.collection, self.wal))
+        return sum(info.size for info in infos if info)
+
+    def fetch(self, folder: Path, on_bytes: OnBytes) -> Path:
+        """Copy the main file and its `-wal`, as one pair, into a local folder.
+
+        Raises PhoneFailed when they change while they are being copied.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        raw = folder / MAIN
+        wal = raw.with_name(f"{MAIN}-wal")
+        for _ in range(_TRIES):
+            wal.unlink(missing_ok=True)
+            before = self.fingerprint()
+            wanted = [Pull(self.collection, raw)]
+            if before is not None and "+" in before:
+                wanted.append(Pull(self.wal, wal))
+            self.transport.pull(wanted, on_bytes)
+            if file_fingerprint(raw) == before:
+                return raw
+        raise PhoneFailed(
+            f"the {self.side}'s collection changes while it is being copied; nothing was changed"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What one side's collection was when it was copied."""
+
+    replica: Replica
+    fingerprint: str
+    snapshot: Snapshot
+
+    @property
+    def whole(self) -> Path:
+        """The collection as one file, exactly as it reads: main with its `-wal` folded in."""
+        return self.snapshot.folded or self.snapshot.raw
+
+
+def held(replica: Replica, raw: Path, scratch: Path) -> Held:
+    """Prove a copied pair and make its snapshot."""
+    return Held(replica, file_fingerprint(raw), take(raw, scratch, replica.side))

@@ -1,0 +1,90 @@
+"""Are both in step? Answered without stopping or changing anything, like the colour of Anki's sync button."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from usbsync.core.conflict import Side
+from usbsync.media.listing import listed
+from usbsync.session.collection import known_fingerprints
+from usbsync.session.meet import Meeting, meet
+from usbsync.session.options import Options
+from usbsync.session.recover import interrupted
+from usbsync.session.replica import Replica
+from usbsync.session.talk import Talk
+from usbsync.state.ancestor import Ancestor
+
+
+class State(StrEnum):
+    """How a pair stands."""
+
+    IN_STEP = "in step"
+    CHANGES = "changes to sync"
+    CHOICE = "a choice is needed"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a pair stands, and since when it was last in step."""
+
+    state: State
+    changed: tuple[Side, ...]  # whose collection is not what it was after the last sync
+    last_sync: float | None  # seconds since 1970
+    app_running: bool
+    interrupted: bool
+    desktop: str
+    phone: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the object that `--json` prints."""
+        return {
+            "state": self.state.value,
+            "changed": [side.value for side in self.changed],
+            "last_sync": self.last_sync,
+            "app_running": self.app_running,
+            "interrupted": self.interrupted,
+        }
+
+
+def status(options: Options, talk: Talk) -> Status:
+    """Compare both collections with what was remembered, by their bytes where they are."""
+    with meet(options, talk, dry=True, stop_app=False) as meeting:
+        talk.stage("comparing")
+        ancestor = meeting.ancestor()
+        changed = _changed(meeting, ancestor)
+        return Status(
+            state=_state(ancestor, changed),
+            changed=changed,
+            last_sync=ancestor.when if ancestor else None,
+            app_running=bool(meeting.app.running()),
+            interrupted=interrupted(meeting.pair),
+            desktop=meeting.names[Side.DESKTOP],
+            phone=meeting.names[Side.PHONE],
+        )
+
+
+def _changed(meeting: Meeting, ancestor: Ancestor | None) -> tuple[Side, ...]:
+    if ancestor is None:
+        return tuple(Side)
+    known = known_fingerprints(ancestor)
+    changed = {side for side, replica in meeting.replicas.items() if replica.fingerprint() != known[side]}
+    changed |= {side for side, replica in meeting.replicas.items() if _media_changed(replica, side, ancestor)}
+    return tuple(side for side in Side if side in changed)
+
+
+def _media_changed(replica: Replica, side: Side, ancestor: Ancestor) -> bool:
+    """Whether names, sizes or times of a side's media are not as they were; nothing is hashed for this."""
+    listing = listed(replica.transport, replica.media)
+    seen = ancestor.seen_desktop if side is Side.DESKTOP else ancestor.seen_phone
+    fresh = ancestor.media.keys() - seen.keys()  # written too recently to be trusted by their times
+    return {name: at for name, at in listing.items() if name not in fresh} != {
+        name: (file.size, file.mtime) for name, file in seen.items() if name not in fresh
+    } or not fresh <= listing.keys()
+
+
+def _state(ancestor: Ancestor | None, changed: tuple[Side, ...]) -> State:
+    if ancestor is None:
+        return State.CHOICE
+    return State.CHANGES if changed else State.IN_STEP

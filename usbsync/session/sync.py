@@ -1,0 +1,131 @@
+"""The pipeline, top to bottom. `usbsync plan` is the same run, stopped at the plan."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import replace
+
+from usbsync.core.conflict import Side
+from usbsync.core.first import Start
+from usbsync.errors import Busy, DamagedData, GuardRefused
+from usbsync.session.apply import Work, apply, conclude
+from usbsync.session.collection import CollectionWork, collection_work
+from usbsync.session.media import MediaWork, media_alarms, media_work, no_media
+from usbsync.session.meet import Meeting, meet
+from usbsync.session.options import Options
+from usbsync.session.recover import interrupted, recover
+from usbsync.session.report import Clock, Report, Result, media_counts
+from usbsync.session.talk import Talk
+from usbsync.state.ancestor import Ancestor
+from usbsync.state.files import sha256_of
+
+_RESULTS = {Start.UPLOAD: Result.UPLOADED, Start.DOWNLOAD: Result.DOWNLOADED}
+
+
+def sync(options: Options, talk: Talk, *, dry: bool = False) -> Report:
+    """Bring both replicas in step; dry, only say what that would do.
+
+    Raises the errors of `usbsync.errors`; whatever is raised, both sides are whole.
+    """
+    clock = Clock()
+    with meet(options, talk, dry=dry) as meeting:
+        if not dry:
+            recover(meeting, talk)
+        elif interrupted(meeting.pair):
+            raise Busy("an earlier sync was interrupted", hint="run usbsync sync: it finishes that first")
+        ancestor = _ancestor(meeting, options)
+        collection = collection_work(meeting, ancestor, options, talk, clock)
+        with clock.stage("media"):
+            media = (
+                media_work(meeting, ancestor, options.prefer, talk) if options.media else no_media(ancestor)
+            )
+        _guard(media, ancestor, options)
+        backup = None
+        if not dry:
+            with clock.stage("apply"):
+                backup = _carry_out(meeting, ancestor, collection, media, talk)
+        return _report(meeting, collection, media, clock, backup)
+
+
+def _ancestor(meeting: Meeting, options: Options) -> Ancestor | None:
+    """Return what both held last; a damaged memory is no obstacle to who chooses to begin anew."""
+    if options.first is None:
+        return meeting.ancestor()
+    with suppress(DamagedData):
+        ancestor = meeting.ancestor()
+        if ancestor:
+            ancestor.check()
+        return ancestor
+    return None
+
+
+def _guard(media: MediaWork, ancestor: Ancestor | None, options: Options) -> None:
+    alarms = media_alarms(media, ancestor)
+    if alarms and not options.allow_mass_deletion:
+        raise GuardRefused(
+            f"{'; '.join(map(str, alarms))}; nothing was changed",
+            hint="if that was on purpose, run again with --allow-mass-deletion",
+        )
+
+
+def _carry_out(
+    meeting: Meeting, ancestor: Ancestor | None, collection: CollectionWork, media: MediaWork, talk: Talk
+) -> str | None:
+    """Apply what there is to do; remember what both hold even where that is nothing."""
+    new = _next_ancestor(meeting, ancestor, collection, media)
+    if collection.new or not media.empty:
+        note = _RESULTS.get(collection.start, Result.MERGED).value
+        work = Work(collection.before, collection.held, collection.new, media.plan, ancestor, new, note)
+        return apply(meeting, work, talk)
+    if ancestor is None or replace(new, when=ancestor.when, collection=ancestor.collection) != ancestor:
+        conclude(meeting, new)
+    return None
+
+
+def _next_ancestor(
+    meeting: Meeting, ancestor: Ancestor | None, collection: CollectionWork, media: MediaWork
+) -> Ancestor:
+    """Say what both will hold: the phone's collection, byte for byte, and the media."""
+    phone = collection.new.get(Side.PHONE)
+    if phone is None and Side.PHONE in collection.held:
+        phone = collection.held[Side.PHONE].whole
+    if phone is None and ancestor is not None:
+        phone = ancestor.collection
+    if phone is None:
+        raise AssertionError("a phone without a collection is written to")
+    sha256 = ancestor.sha256 if ancestor and phone == ancestor.collection else sha256_of(phone)
+    after = {
+        side: sha256_of(collection.new[side]) if side in collection.new else collection.before[side]
+        for side in Side
+    }
+    return Ancestor(
+        collection=phone,
+        sha256=sha256,
+        desktop_sha256=after[Side.DESKTOP],
+        media=media.plan.after,
+        seen_desktop=media.seen(meeting, Side.DESKTOP, ancestor),
+        seen_phone=media.seen(meeting, Side.PHONE, ancestor),
+        when=time.time(),
+        info={"phone": after[Side.PHONE]},
+    )
+
+
+def _report(
+    meeting: Meeting, collection: CollectionWork, media: MediaWork, clock: Clock, backup: str | None
+) -> Report:
+    nothing = not collection.new and media.empty
+    result = Result.UNCHANGED if nothing else _RESULTS.get(collection.start, Result.MERGED)
+    return Report(
+        result=Result.PLANNED if meeting.dry else result,
+        names=meeting.names,
+        changes=collection.counts,
+        conflicts=collection.conflicts,
+        media={side: media_counts(media.plan, side) for side in Side},
+        media_conflicts=media.plan.conflicts,
+        skipped=(*media.plan.skipped, *(s for listing in media.listings.values() for s in listing.skipped)),
+        pulled_bytes=meeting.wire.pulled_bytes,
+        pushed_bytes=meeting.wire.pushed_bytes,
+        seconds=clock.seconds,
+        backup=backup,
+    )

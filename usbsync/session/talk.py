@@ -1,0 +1,53 @@
+"""What a session needs of whoever is watching it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from usbsync.core.conflict import Conflict, Side
+from usbsync.core.first import First
+from usbsync.transport.base import OnBytes
+
+
+class Talk(Protocol):
+    """Somebody to tell, and perhaps to ask."""
+
+    def stage(self, text: str, total: int | None = None) -> OnBytes:
+        """Say what happens now, with the bytes it will move where that is known; returns what to tell of bytes."""
+
+    def note(self, text: str) -> None:
+        """Say something worth a line."""
+
+    def waiting(self) -> None:
+        """Say that the phone waits for a tap on "Allow"."""
+
+    def first(self, desktop_notes: int, phone_notes: int) -> First | None:
+        """Ask how two collections that never met are to begin; None when nobody can be asked."""
+
+    def settle(self, conflict: Conflict) -> Side | None:
+        """Ask who stands; None when nobody can be asked."""
+
+
+class Silent:
+    """Nobody is watching."""
+
+    def stage(self, text: str, total: int | None = None) -> OnBytes:
+        """Say nothing."""
+        del text, total
+        return lambda _count: None
+
+    def note(self, text: str) -> None:
+        """Say nothing."""
+
+    def waiting(self) -> None:
+        """Say nothing."""
+
+    def first(self, desktop_notes: int, phone_notes: int) -> First | None:
+        """Nobody can be asked."""
+        del desktop_notes, phone_notes
+        return None
+
+    def settle(self, conflict: Conflict) -> Side | None:
+        """Nobody can be asked."""
+        del conflict
+        return None

@@ -1,0 +1,153 @@
+"""Bringing both sides back to what they were before an apply: `apply` of a backup."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from usbsync.collection.snapshot import MAIN
+from usbsync.core.conflict import Side
+from usbsync.core.media import Add, Delete, MediaFile, MediaPlan, MediaStep, Replace
+from usbsync.errors import UsageError
+from usbsync.media.listing import Listing, list_media
+from usbsync.media.move import Place, fetch
+from usbsync.session.apply import Work, apply
+from usbsync.session.meet import Meeting, meet
+from usbsync.session.options import Options
+from usbsync.session.recover import recover
+from usbsync.session.replica import Held, held
+from usbsync.session.report import Report, Result, media_counts
+from usbsync.session.talk import Talk
+from usbsync.state.ancestor import Ancestor, from_record
+from usbsync.state.backups import Backup, Backups
+from usbsync.transport.base import OnBytes
+from usbsync.transport.ways import open_folder
+
+
+def undo(options: Options, talk: Talk, backup_id: str | None = None) -> Report:
+    """Bring back what both sides held before the last apply (or the one of this backup).
+
+    What they hold now is backed up first, so an undo can be undone. Raises UsageError where there is no
+    backup, DamagedData where it is not whole.
+    """
+    with meet(options, talk) as meeting:
+        recover(meeting, talk)
+        backups = Backups(meeting.pair)
+        backup = backups.get(backup_id) if backup_id else _newest(backups)
+        talk.stage("checking the backup")
+        backups.verify(backup)
+        work = _work(meeting, backup, talk)
+        kept = apply(meeting, work, talk)
+        return Report(
+            result=Result.UNDONE,
+            names=meeting.names,
+            media={side: media_counts(work.media, side) for side in Side},
+            pulled_bytes=meeting.wire.pulled_bytes,
+            pushed_bytes=meeting.wire.pushed_bytes,
+            backup=kept,
+        )
+
+
+def _newest(backups: Backups) -> Backup:
+    found = backups.list()
+    if not found:
+        raise UsageError("there is nothing to undo", hint="usbsync has changed nothing on this pair yet")
+    return found[0]
+
+
+def _work(meeting: Meeting, backup: Backup, talk: Talk) -> Work:
+    """Turn a backup into work for `apply`."""
+    now, before, new = {}, {}, {}
+    for side, replica in meeting.replicas.items():
+        before[side] = replica.fingerprint() or ""
+        original = backup.path / side / MAIN
+        if before[side] and original.exists():
+            on_bytes = talk.stage(f"reading the {side}'s collection", replica.size())
+            with replica.still():
+                now[side] = held(
+                    replica, replica.fetch(meeting.scratch / side / "raw", on_bytes), meeting.scratch / side
+                )
+            before[side] = now[side].fingerprint
+        if original.exists():
+            new[side] = held(replica, original, meeting.scratch / f"{side}-backup").whole
+    plan = _media_plan(meeting, backup)
+    return Work(
+        before=before,
+        held=now,
+        new={side: path for side, path in new.items() if not _already(now.get(side), path)},
+        media=plan,
+        old=meeting.ancestor(),
+        ancestor=_old_ancestor(backup),
+        note=Result.UNDONE.value,
+        facts={"undoes": backup.id},
+        stage_media=lambda on_bytes: _stage_media(meeting, backup, plan, on_bytes),
+    )
+
+
+def _already(now: Held | None, path: Path) -> bool:
+    return now is not None and "+" not in now.fingerprint and now.whole.read_bytes() == path.read_bytes()
+
+
+def _old_ancestor(backup: Backup) -> Ancestor | None:
+    """Return what both held before the apply that is undone; None where that was the first."""
+    record = backup.facts.get("ancestor")
+    if not record:
+        return None
+    old = from_record(record, backup.path)
+    return replace(
+        old, collection=backup.path / "ancestor.anki2", when=time.time(), seen_desktop={}, seen_phone={}
+    )
+
+
+# ---- media
+
+
+def _media_plan(meeting: Meeting, backup: Backup) -> MediaPlan:
+    """Plan to take away what came, and to put back what was replaced or deleted."""
+    steps = {side: tuple(_media_steps(meeting, backup, side)) for side in Side}
+    return MediaPlan(steps[Side.DESKTOP], steps[Side.PHONE], (), (), {})
+
+
+def _media_steps(meeting: Meeting, backup: Backup, side: Side) -> Iterator[MediaStep]:
+    came: Mapping[str, Any] = backup.facts.get("media", {}).get(side.value, {})
+    saved = _saved(backup, side).files
+    if not came and not saved:
+        return
+    replica = meeting.replicas[side]
+    there = list_media(replica.transport, replica.media, {}, where=side).files
+    for name in sorted({*came, *saved}):
+        yield from _media_step(name, came.get(name), saved.get(name), there.get(name))
+
+
+def _media_step(
+    name: str, came: list[Any] | None, saved: MediaFile | None, now: MediaFile | None
+) -> Iterator[MediaStep]:
+    """Undo one file; one that was changed again since is left alone."""
+    reason = "undo"
+    untouched = now is not None and came is not None and now.sha1 == came[0]
+    if saved and now is None:
+        yield Add(name, saved, reason)  # it was deleted, or its replacement was since
+    elif saved and now and untouched:
+        yield Replace(name, saved, now, reason)
+    elif now and untouched and not saved:
+        yield Delete(name, now, reason)
+
+
+def _saved(backup: Backup, side: Side) -> Listing:
+    """List the media that a backup kept of one side."""
+    return list_media(open_folder(backup.path), f"/{side}/media", {}, where=side)
+
+
+def _stage_media(meeting: Meeting, backup: Backup, plan: MediaPlan, on_bytes: OnBytes) -> None:
+    """Stage each side's files from the backup."""
+    scratch = meeting.scratch / "media"
+    scratch.mkdir(exist_ok=True)
+    kept = open_folder(backup.path)
+    for side, replica in meeting.replicas.items():
+        only = MediaPlan(
+            plan.desktop if side is Side.DESKTOP else (), plan.phone if side is Side.PHONE else (), (), (), {}
+        )
+        fetch(only, {side: replica.place, side.other: Place(kept, f"/{side}/media")}, scratch, on_bytes)
