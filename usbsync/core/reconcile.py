@@ -169,14 +169,14 @@ class _Merge:
         weight: Weight,
     ) -> None:
         """Note a conflict between a deletion and a change."""
-        shown = {deleter: "deleted", deleter.other: titles.of(table, other.now)}
+        shown = {deleter: "deleted", deleter.other: titles.shown(table, other.now)}
         self.conflicts.append(
             Conflict(
                 table.value,
                 key,
                 titles.of(table, other.now),
                 "deletion",
-                titles.of(table, other.ancestor) if other.ancestor else None,
+                titles.shown(table, other.ancestor) if other.ancestor else None,
                 shown[Side.DESKTOP],
                 shown[Side.PHONE],
                 chosen,

@@ -31,6 +31,13 @@ def of(table: Table, row: Any) -> str:
             return str(row[0])
 
 
+def shown(table: Table, row: Any) -> str:
+    """Show a whole row in a report: of a note all its fields, for one of them was edited."""
+    if table is Table.NOTES:
+        return " / ".join(filter(None, map(plain, row.flds.split("\x1f"))))
+    return of(table, row)
+
+
 def plain(field: str) -> str:
     """Return a field's text without markup, cut to a line."""
     text = html.unescape(re.sub(r"<[^>]*>", " ", field))

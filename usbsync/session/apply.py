@@ -144,10 +144,7 @@ def back_up(meeting: Meeting, work: Work, talk: Talk) -> str:
         _link(held.snapshot.raw, folder / side / "collection.anki2")
         if held.snapshot.wal:
             _link(held.snapshot.wal, folder / side / "collection.anki2-wal")
-    facts: dict[str, Any] = {
-        **work.facts,
-        "fingerprints": {s.value: h.fingerprint for s, h in work.held.items()},
-    }
+    facts: dict[str, Any] = {**work.facts, "media": _media_facts(work.media)}
     if work.old is not None:
         _link(work.old.collection, folder / "ancestor.anki2")
         facts["ancestor"] = as_record(work.old)
@@ -262,7 +259,8 @@ def _side_record(replica: Replica, work: Work, old: Path | None) -> SideRecord:
     media = steps(work.media, replica.side, replica.place)
     flip: tuple[Step, ...] = ()
     if new := work.new.get(replica.side):
-        flip = (*_wal_steps(replica, work), Rename(replica.new, replica.collection))
+        tidy = tuple(Remove(f"{replica.collection}{sidecar}") for sidecar in ("-shm", "-journal"))
+        flip = (*_wal_steps(replica, work), *tidy, Rename(replica.new, replica.collection))
     folded = _folded(work, replica.side)
     return SideRecord(
         before=work.before[replica.side],

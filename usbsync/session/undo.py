@@ -23,6 +23,7 @@ from usbsync.session.report import Report, Result, media_counts
 from usbsync.session.talk import Talk
 from usbsync.state.ancestor import Ancestor, from_record
 from usbsync.state.backups import Backup, Backups
+from usbsync.state.files import sha256_of
 from usbsync.transport.base import OnBytes
 from usbsync.transport.ways import open_folder
 
@@ -88,7 +89,7 @@ def _work(meeting: Meeting, backup: Backup, talk: Talk) -> Work:
 
 
 def _already(now: Held | None, path: Path) -> bool:
-    return now is not None and "+" not in now.fingerprint and now.whole.read_bytes() == path.read_bytes()
+    return now is not None and now.fingerprint == sha256_of(path)
 
 
 def _old_ancestor(backup: Backup) -> Ancestor | None:

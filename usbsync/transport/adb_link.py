@@ -22,7 +22,6 @@ VERSION = 0x01000001
 MOST = 1 << 20
 LEAST = 4096
 BANNER = b"host::features=shell_v2,cmd,stat_v2,ls_v2\0"
-ALLOW_SECONDS = 60.0
 _TOKEN, _SIGNATURE, _PUBLIC_KEY = 1, 2, 3
 _HEADER = struct.Struct("<4sIIIII")
 
@@ -50,7 +49,7 @@ class Link:
         *,
         on_waiting: Callable[[], None] | None = None,
         patience: float = 30.0,
-        allow_seconds: float = ALLOW_SECONDS,
+        allow_seconds: float = 60.0,
     ) -> None:
         self.name = wire.name
         self.payload_most = LEAST

@@ -13,7 +13,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from adbutils import AdbClient, AdbDevice
+from adbutils import AdbClient
 from adbutils._adb import AdbConnection
 from adbutils.errors import AdbConnectionError, AdbError, AdbTimeout
 
@@ -32,9 +32,16 @@ NO_SERVER = "start one with: adb start-server; or leave --device adb out to use 
 class _Connection(AdbConnection):  # type: ignore[misc]
     """One connection to the server; never starts a server."""
 
+    def __init__(self, host: str, port: int, seconds: float) -> None:
+        self._where = (host, port, seconds)
+        super().__init__(host, port)
+
     def _safe_connect(self) -> socket.socket:
-        made: socket.socket = self._create_socket()
-        return made
+        host, port, seconds = self._where
+        try:
+            return socket.create_connection((host, port), timeout=seconds)
+        except OSError as error:
+            raise AdbConnectionError(str(error)) from error
 
 
 class _Client(AdbClient):  # type: ignore[misc]
@@ -42,9 +49,7 @@ class _Client(AdbClient):  # type: ignore[misc]
 
     def make_connection(self, timeout: float | None = None) -> _Connection:
         """Connect; AdbConnectionError when no server is running."""
-        made = _Connection(self.host, self.port)
-        made.conn.settimeout(timeout or _CONNECT_SECONDS)
-        return made
+        return _Connection(self.host, self.port, timeout or _CONNECT_SECONDS)
 
 
 class Server:
@@ -52,9 +57,10 @@ class Server:
 
     def __init__(self, serial: str) -> None:
         self.name = serial
-        self._device = AdbDevice(_client(), serial=serial)
-        with _asked(serial):
-            self._features = frozenset(self._device.get_features().split(","))
+        with _asked(serial), _connected(_CONNECT_SECONDS) as connection:
+            _say(connection, f"host-serial:{serial}:features".encode())
+            self._features = frozenset(connection.read_string_block().split(","))
+            connection.conn.close()
 
     @property
     def features(self) -> frozenset[str]:
@@ -63,16 +69,12 @@ class Server:
 
     def open(self, service: bytes, seconds: float) -> SocketStream:
         """Open a service on the phone."""
-        with _asked(self.name):
-            connection = self._device.open_transport(timeout=seconds)
-        try:
+        with _connected(seconds) as connection:
+            with _asked(self.name):
+                _say(connection, f"host:transport:{self.name}".encode())
             with _asked(self.name, opening=service):
-                connection.conn.sendall(b"%04x" % len(service) + service)
-                connection.check_okay()
-        except BaseException:
-            connection.conn.close()
-            raise
-        return SocketStream(connection.conn)
+                _say(connection, service)
+            return SocketStream(connection.conn)
 
     def close(self) -> None:
         """Do nothing: every stream has a socket of its own."""
@@ -130,6 +132,24 @@ def devices() -> list[tuple[str, str, str]]:
         found = _client().list(extended=True)
     rows = ((info.serial, info.state, info.tags.get("model", "")) for info in found)
     return [(_text(serial), _text(state), _text(model)) for serial, state, model in rows]
+
+
+@contextmanager
+def _connected(seconds: float) -> Iterator[_Connection]:
+    """Connect to the server; the socket is closed on failure only (adbutils' own close sleeps 10 ms)."""
+    with _asked("the adb server"):
+        connection = _client().make_connection(seconds)
+    try:
+        yield connection
+    except BaseException:
+        connection.conn.close()
+        raise
+
+
+def _say(connection: _Connection, request: bytes) -> None:
+    """Make a request whole (adbutils' send may stop in the middle, and cannot send what is no text)."""
+    connection.conn.sendall(b"%04x" % len(request) + request)
+    connection.check_okay()
 
 
 def _client() -> _Client:

@@ -58,9 +58,13 @@ class UsbWire:
             self._write(memoryview(part), until)
 
     def close(self) -> None:
-        """Release the interface."""
+        """Release the interface; adb-shell leaves the device open when releasing fails, as after an unplug."""
+        handle = self._usb._transport  # noqa: SLF001
         with suppress(*LOST):
             self._usb.close()
+        with suppress(*LOST):
+            if handle is not None:
+                handle.close()
 
     def _write(self, part: memoryview, until: float) -> None:
         rest = part

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 PATIENCE = 30.0
 """The longest silence of a link, in seconds."""
 CONNECT_SECONDS = 10.0
+ALLOW_SECONDS = 60.0
+"""How long a person may take to tap Allow."""
 
 # ADB's libraries are imported where they are used: folders and --help need none of them, and they take 0.2 s.
 
@@ -132,7 +134,8 @@ def _direct(wire: Wire, on_waiting: Callable[[], None] | None, patience: float) 
     from usbsync.transport.adb_stream import Streams  # noqa: PLC0415
 
     try:
-        return _phone(Streams(Link(wire, signers, on_waiting=on_waiting, patience=patience)), patience)
+        link = Link(wire, signers, on_waiting=on_waiting, patience=patience, allow_seconds=ALLOW_SECONDS)
+        return _phone(Streams(link), patience)
     except BaseException:
         wire.close()
         raise
