@@ -273,7 +273,7 @@ def shared_phone(adbd: Rig, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 @pytest.fixture
 def strict_phone(adbd: Rig, tmp_path: Path) -> Iterator[TestPhone]:
     """A phone that asks before it lets a computer in."""
-    started = start(adbd, tmp_path / "phone", "--auth")
+    started = start(adbd, tmp_path / "strict-phone", "--auth")
     yield started
     started.kill()
 

@@ -84,6 +84,7 @@ def auth_socket(path: Path) -> socket.socket:
     server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     here = os.open(path.parent, os.O_PATH)  # a path over 107 bytes does not fit into sockaddr_un
     server.bind(f"/proc/self/fd/{here}/{path.name}")
+    os.close(here)
     server.listen(4)
     return server
 
@@ -108,7 +109,7 @@ def adbd_env(rootfs: Path, props: list[str], *, auth: bool) -> dict[str, str]:
 
 def hand_over(sockets: list[socket.socket]) -> list[int]:
     """Put the sockets at descriptors 3, 4, ... whatever is there now."""
-    high = [os.dup(each.fileno()) for each in sockets]
+    high = [os.dup(each.detach()) for each in sockets]  # a socket object would close what takes its number
     while min(high) < 3 + len(high):
         high = [os.dup(each) for each in high]
     for at, each in enumerate(high, start=3):
