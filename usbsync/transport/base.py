@@ -8,8 +8,12 @@ temporary ones; after any error such a path may be absent, partial or whole. `pu
 paths it was given, under the same rule. `apply` stops at the first step that fails, with the steps
 before it done and those after it not; once sent it runs to its end even if the link goes.
 
-Failures: PhoneGone when the link is lost, PhoneRefused when the replica says no (with the path and
-its own words), DamagedData when an answer makes no sense. Nothing waits for ever.
+Failures: PhoneGone when the link is lost or silent for too long, PhoneRefused when the replica says no (with
+the path and its own words), NoSpace when it is full, DamagedData when an answer makes no sense. Nothing waits for
+ever. After PhoneGone open anew; after the others the transport works on. A folder that may not be read is refused,
+never listed as empty, so nothing looks deleted that is only hidden.
+
+Paths are refused unless absolute and plain (`paths.checked`). One thread at a time uses a transport.
 """
 
 from __future__ import annotations
