@@ -36,6 +36,7 @@ def compare(ancestor: Path, desktop: Path, phone: Path) -> tuple[Changes, Change
             ancestor_decks=_deck_names(sides[0], "anc") if decks_changed else {},
             fields=_field_names(sides[0]),
             taken_reviews=frozenset(_taken(sides, mine, theirs)),
+            free_ids={table: _free_id(sides, table) for table in _WITH_IDS},
         )
         return mine, theirs, context
 
@@ -150,6 +151,15 @@ def _deck_names(col: OpenCollection, schema: str) -> dict[int, str]:
 def _field_names(col: OpenCollection) -> dict[int, tuple[str, ...]]:
     rows = col.rows("select ntid, name from main.fields order by ntid, ord")
     return {mid: tuple(name for (name,) in parts) for mid, parts in _parts(rows).items()}
+
+
+_WITH_IDS = (Table.NOTETYPES, Table.DECKS, Table.NOTES, Table.CARDS)
+
+
+def _free_id(sides: Sequence[OpenCollection], table: Table) -> int:
+    """Return an id above all of this table's, in all three files."""
+    highest = f"select max(ifnull((select max(id) from main.{table}), 0), ifnull((select max(id) from anc.{table}), 0))"
+    return 1 + max(int(side.value(highest)) for side in sides)
 
 
 def _taken(sides: Sequence[OpenCollection], mine: Changes, theirs: Changes) -> Iterator[int]:

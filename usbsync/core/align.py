@@ -1,8 +1,11 @@
-"""Two things that both sides made and that are one: seen as one before anything is merged.
+"""What both sides made since they last met, seen in common ids before anything is merged.
 
-The same new deck name on both sides is one deck; two new cards of one note from one template are one card.
-The smaller id stays. The other id's side is rewritten as if it had used the smaller one, and the row that
-really stands there under the larger id is dropped (rslib would leave `New` and `New+`, or two cards).
+*Strangers* are two things under one id: ids are moments, and two apps may hit the same one. The greater of
+the two moves to a free id, so that both live (Anki would keep one note and lose the other).
+
+*Twins* are one thing under two ids: the same new deck name on both sides is one deck; two new cards of one
+note from one template are one card. The smaller id stays, and the row that really stands there under the
+larger id is dropped (rslib would leave `New` and `New+`, or two cards).
 """
 
 from __future__ import annotations
@@ -25,28 +28,53 @@ class Aligned:
     dropped: Mapping[Table, frozenset[int]]
 
 
-def align(desktop: Changes, phone: Changes) -> Aligned:
-    """Find what both made, and give it one id."""
+def align(desktop: Changes, phone: Changes, free: Mapping[Table, int]) -> Aligned:
+    """Give each thing that both sides made one id of its own; `free` says from where on ids are unused."""
     sides = {Side.DESKTOP: desktop, Side.PHONE: phone}
+    for table in _IDENTITY:
+        for side, moves in _strangers(table, sides, free.get(table, 0)).items():
+            sides[side] = _moved(table, sides[side], moves)
     dropped = {}
-    for table, name, rename in (
-        (Table.DECKS, lambda row: unicase(row.name), _rename_deck),
-        (Table.CARDS, lambda row: (row.nid, row.ord), _rename_card),
-    ):
-        pairs = _twins(table, sides, name)
+    for table in (Table.DECKS, Table.CARDS):
+        pairs = _twins(table, sides)
         for side, moves in pairs.items():
-            if moves:
-                sides[side] = rename(sides[side], moves)
+            sides[side] = _moved(table, sides[side], moves)
         dropped[table] = frozenset(old for moves in pairs.values() for old in moves)
     return Aligned(sides[Side.DESKTOP], sides[Side.PHONE], dropped)
 
 
-def _twins(
-    table: Table, sides: Mapping[Side, Changes], name: Callable[[Any], object]
-) -> dict[Side, dict[int, int]]:
+_IDENTITY: Mapping[Table, Callable[[Any], Any]] = {
+    Table.NOTETYPES: lambda row: unicase(row.name),
+    Table.DECKS: lambda row: unicase(row.name),
+    Table.NOTES: lambda row: row.guid,
+    Table.CARDS: lambda row: (row.nid, row.ord),
+}
+"""Who a new row is, whatever its id; in the order in which ids are settled, for cards speak of notes and decks."""
+
+
+def _made(table: Table, changes: Changes) -> dict[Key, Any]:
+    return {key: change.now for key, change in changes.of(table).items() if change.ancestor is None}
+
+
+def _strangers(table: Table, sides: Mapping[Side, Changes], free: int) -> dict[Side, dict[int, int]]:
+    """Return, for each side, which of its new ids moves where because the other made something else of that id."""
+    identity = _IDENTITY[table]
+    made = {side: _made(table, changes) for side, changes in sides.items()}
+    moves: dict[Side, dict[int, int]] = {side: {} for side in Side}
+    free = max([free, *(key + 1 for rows in made.values() for key in rows)])
+    for key in sorted(made[Side.DESKTOP].keys() & made[Side.PHONE].keys()):
+        names = {side: identity(made[side][key]) for side in Side}
+        if names[Side.DESKTOP] != names[Side.PHONE]:
+            moves[max(Side, key=lambda side: names[side])][key] = free
+            free += 1
+    return moves
+
+
+def _twins(table: Table, sides: Mapping[Side, Changes]) -> dict[Side, dict[int, int]]:
     """Return, for each side, which of its new ids gives way to which id of the other side's."""
+    identity = _IDENTITY[table]
     made = {
-        side: {name(change.now): key for key, change in changes.of(table).items() if change.ancestor is None}
+        side: {identity(row): key for key, row in _made(table, changes).items()}
         for side, changes in sides.items()
     }
     moves: dict[Side, dict[int, int]] = {side: {} for side in Side}
@@ -58,24 +86,33 @@ def _twins(
     return moves
 
 
-def _rename_deck(changes: Changes, moves: Mapping[int, int]) -> Changes:
-    def card(row: Any) -> Any:
-        return row and row._replace(did=moves.get(row.did, row.did), odid=moves.get(row.odid, row.odid))
-
-    decks = _rekeyed(changes.of(Table.DECKS), moves)
-    cards = {key: Change(c.ancestor, card(c.now)) for key, c in changes.of(Table.CARDS).items()}
-    names = {moves.get(did, did): name for did, name in changes.deck_names.items()}
-    rows = {**changes.rows, Table.DECKS: decks, Table.CARDS: cards}
+def _moved(table: Table, changes: Changes, moves: Mapping[int, int]) -> Changes:
+    """Rewrite a side as if it had used other ids for what it made."""
+    if not moves:
+        return changes
+    rows = {**changes.rows, table: _rekeyed(changes.of(table), moves)}
+    for other, columns in _REFERENCES[table].items():
+        rows[other] = {key: _referring(change, columns, moves) for key, change in rows.get(other, {}).items()}
+    names = changes.deck_names
+    if table is Table.DECKS:
+        names = {moves.get(did, did): name for did, name in names.items()}
     return replace(changes, rows=rows, deck_names=names)
 
 
-def _rename_card(changes: Changes, moves: Mapping[int, int]) -> Changes:
-    def review(row: Any) -> Any:
-        return row and row._replace(cid=moves.get(row.cid, row.cid))
+_REFERENCES: Mapping[Table, Mapping[Table, tuple[str, ...]]] = {
+    Table.NOTETYPES: {Table.NOTES: ("mid",)},
+    Table.DECKS: {Table.CARDS: ("did", "odid")},
+    Table.NOTES: {Table.CARDS: ("nid",)},
+    Table.CARDS: {Table.REVLOG: ("cid",)},
+}
+"""Which columns of which tables speak of a table's ids."""
 
-    cards = _rekeyed(changes.of(Table.CARDS), moves)
-    reviews = {key: Change(c.ancestor, review(c.now)) for key, c in changes.of(Table.REVLOG).items()}
-    return replace(changes, rows={**changes.rows, Table.CARDS: cards, Table.REVLOG: reviews})
+
+def _referring(change: Change, columns: tuple[str, ...], moves: Mapping[int, int]) -> Change:
+    if change.now is None:
+        return change
+    held = {column: getattr(change.now, column) for column in columns}
+    return Change(change.ancestor, change.now._replace(**{c: moves.get(id_, id_) for c, id_ in held.items()}))
 
 
 def _rekeyed(table: Mapping[Key, Change], moves: Mapping[int, int]) -> dict[Key, Change]:

@@ -50,6 +50,8 @@ class Context:
     """Field names by notetype."""
     taken_reviews: frozenset[int] = frozenset()
     """Review ids in use near those at which both sides hold different answers."""
+    free_ids: Mapping[Table, int] = field(default_factory=dict)
+    """Ids from which on nobody uses any, by table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ def reconcile(
     desktop: Changes, phone: Changes, context: Context, settlement: Settlement | None = None
 ) -> Reconciled:
     """Decide what becomes of everything that either side changed."""
-    merge = _Merge(align(desktop, phone), context, settlement or Settlement())
+    merge = _Merge(align(desktop, phone, context.free_ids), context, settlement or Settlement())
     merge.run()
     crt, conflicts = _merge_crt(desktop, phone)
     scm = max(desktop.col.scm, phone.col.scm) if schema_moved(desktop, phone, merge.rows) else None

@@ -1,0 +1,5 @@
+"""`python -m usbsync`."""
+
+from usbsync.cli import main
+
+main()
