@@ -6,7 +6,7 @@ import os
 import shlex
 import shutil
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory, mkdtemp
 
 from rich.console import Console
 from rich.table import Table
@@ -89,10 +89,10 @@ def _cells(row: tuple[str, str, int] | None) -> tuple[str, str]:
 def _check(desktop: Path, phone: Path) -> None:
     """Prove what the demo claims; on copies, for a check may write."""
     for path in (desktop, phone):
-        copy = path.with_name("check.anki2")
-        shutil.copyfile(path, copy)
-        found = sample.problems(copy)
-        copy.unlink()
+        with TemporaryDirectory() as folder:
+            copy = Path(folder, path.name)
+            shutil.copyfile(path, copy)
+            found = sample.problems(copy)
         if found:
             raise UsbsyncError(f"Anki's database check repaired something: {found}")
     if sample.words(desktop) != sample.words(phone):

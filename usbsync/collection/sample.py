@@ -45,11 +45,17 @@ def make_past(path: Path) -> None:
             _add(col, front, back, spanish)
         for land, town in _CAPITALS.items():
             _add(col, f'<img src="flag-{land.lower()}.png"> {land}', town, capitals)
-        _answer(col, spanish, 4)
+        _answer(col, "la casa", "el perro", "el tren", "el pan")
     media = path.parent / "collection.media"
     media.mkdir(exist_ok=True)
     for at, land in enumerate(_CAPITALS):
         picture(media / f"flag-{land.lower()}.png", at)
+
+
+def make_new(path: Path) -> None:
+    """Make a collection as an app that was just installed does."""
+    with _editing(path):
+        pass
 
 
 def work_at_the_desk(path: Path) -> None:
@@ -63,7 +69,7 @@ def work_at_the_desk(path: Path) -> None:
         deck = col.decks.by_name("Capitals")
         if deck:
             col.decks.rename(deck, "Geography::Capitals")
-        _answer(col, col.decks.id("Spanish"), 3)
+        _answer(col, "la mesa", "la lluvia", "la casa")
     media = path.parent / "collection.media"
     sound(media / "luna.wav")
     (media / "flag-kenya.png").unlink()
@@ -79,7 +85,7 @@ def work_on_the_train(path: Path) -> None:
         _edit(col, "el libro", back="the book (still wanted)")
         _add(col, "el sol", "the sun", col.decks.id("Spanish"))
         col.remove_notes([_find(col, "el pan")])
-        _answer(col, col.decks.id("Spanish"), 5)
+        _answer(col, "la casa", "la manzana", "la lluvia", "el perro", "el sol")
     picture(path.parent / "collection.media" / "flag-peru.png", 9)
 
 
@@ -132,12 +138,11 @@ def _edit(
     col.update_note(note)
 
 
-def _answer(col: Collection, deck: int | None, count: int) -> None:
-    col.decks.select(DeckId(deck or 1))
-    for _ in range(count):
-        card = col.sched.getCard()
-        if card is None:
-            return
+def _answer(col: Collection, *fronts: str) -> None:
+    """Answer these notes' cards with "Good"; chosen by name, for the queue's order is random."""
+    for front in fronts:
+        card = col.get_note(_find(col, front)).cards()[0]
+        card.start_timer()
         col.sched.answerCard(card, 3)
 
 

@@ -149,7 +149,7 @@ def _ready(phone: SeenPhone) -> Spec:
         case State.FORBIDDEN:
             raise PhoneFailed(
                 f"this account has no rights to the USB device of {name}",
-                hint="install usbsync's udev rule (usbsync setup does it), then unplug the phone and plug it in again",
+                hint="install usbsync's udev rule (README says how), then unplug the phone and plug it in again",
             )
         case State.OTHER:
             raise NoPhone(
