@@ -74,11 +74,12 @@ class Terminal:
         self.note(
             f"These two never met: {desktop_notes:,} notes on the desktop, {phone_notes:,} on the phone."
         )
+        self.note("  merge     both keep everything: notes are matched, reviews united")
         self.note("  upload    the desktop's collection replaces the phone's")
         self.note("  download  the phone's collection replaces the desktop's")
         self.note("A backup of both is kept; media files of both are kept in any case.")
         choice = Prompt.ask(
-            "Which", choices=["upload", "download", "quit"], console=self._console, default="quit"
+            "Which", choices=["merge", "upload", "download", "quit"], console=self._console, default="merge"
         )
         self._progress.start()
         return None if choice == "quit" else First(choice)

@@ -86,14 +86,15 @@ def _changed(col: OpenCollection, table: Table, columns: Columns) -> Iterator[tu
 
 def _changed_notetypes(col: OpenCollection) -> dict[Key, Change]:
     """Return the notetypes of which a row in any of their three tables changed."""
-    ids = sorted({mid for table in NOTETYPE_PARTS for mid in _touched(col, table)})
+    ids = sorted({mid for table in NOTETYPE_PARTS for mid in touched(col, table)})
     if not ids:
         return {}
     now, before = (notetypes(col, schema, ids) for schema in ("main", "anc"))
     return {mid: Change(before.get(mid), now.get(mid)) for mid in ids}
 
 
-def _touched(col: OpenCollection, table: str) -> Iterator[int]:
+def touched(col: OpenCollection, table: str) -> Iterator[int]:
+    """Yield the notetypes of which a row in this table is missing or different on some side."""
     keys, names = NOTETYPE_PARTS[table]
     on = " and ".join(f"m.{key} = a.{key}" for key in keys)
     differ = " or ".join(f"m.{n} collate binary is not a.{n}" for n in names)

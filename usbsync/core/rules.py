@@ -6,6 +6,7 @@ both sides changed it, differently, does its rule here matter. The longest match
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -90,6 +91,8 @@ RULES: dict[Table, tuple[Rule, ...]] = {
         _work("config", How.POLICY, "someone changed styling, LaTeX or the sort field"),
         _rest("config:8", How.NEWER, "which fields a card needs: Anki works it out of the templates"),
         _work("field", How.POLICY, "someone renamed a field or changed its editor"),
+        _rest("field:config:9", How.NEWER, "a field's random id"),
+        _rest("template:config:8", How.NEWER, "a template's random id"),
         _work("template", How.POLICY, "someone edited a card template"),
         _work("shape", How.POLICY, "fields or templates were added, removed or moved"),
         _rest("stamp", How.HIGHEST, "when a template was last written"),
@@ -120,6 +123,10 @@ RULES: dict[Table, tuple[Rule, ...]] = {
 
 @cache
 def rule_for(table: Table, unit: str) -> Rule:
-    """Return the rule with the longest prefix of this unit's name; a unit without one is our bug."""
+    """Return the rule with the longest prefix of this unit's name; a unit without one is our bug.
+
+    Of fields and templates the place does not count: `field:3:config:9` is under `field:config:9`.
+    """
+    unit = re.sub(r"^(field|template):\d+", r"\1", unit)
     fitting = [rule for rule in RULES[table] if unit.startswith(rule.unit)]
     return max(fitting, key=lambda rule: len(rule.unit))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from usbsync.collection.acquaint import acquaint
 from usbsync.collection.build import build
 from usbsync.collection.diff import compare, count_notes, same, tally
 from usbsync.collection.snapshot import MAIN, NEWEST_SCHEMA, is_empty, take
@@ -63,6 +64,8 @@ def collection_work(
                 return _replaced(work, start, Side.DESKTOP, helds)
             case Start.MERGE if ancestor:
                 return _merged(meeting, work, ancestor, options, talk)
+            case Start.MERGE:
+                return _acquainted(meeting, work, options, talk)
             case _:
                 return CollectionWork(work.before, start, helds)
 
@@ -100,15 +103,10 @@ def _start(helds: Mapping[Side, Held], ancestor: Ancestor | None, options: Optio
             raise ChoiceNeeded(
                 f"desktop ({notes[0]:,} notes) and phone ({notes[1]:,} notes) both hold work, and have never met; "
                 "nothing was changed",
-                hint="say whose collection replaces the other's: --first upload (the desktop's) "
-                "or --first download (the phone's); a backup of both is kept",
+                hint="merge both with --first merge; or replace one side by the other with "
+                "--first upload (the desktop's stands) or --first download (the phone's); a backup of both is kept",
             )
         start = first_sync(**begin, wanted=wanted)
-    if start is Start.MERGE:
-        raise ChoiceNeeded(
-            "merging two collections that never met is not possible yet; nothing was changed",
-            hint="choose --first upload (the desktop's replaces the phone's) or --first download; a backup is kept",
-        )
     return start
 
 
@@ -149,7 +147,32 @@ def _merged(
     desktop, phone, context = compare(base, paths[Side.DESKTOP], paths[Side.PHONE])
     if not options.allow_mass_deletion:
         _guard(desktop, phone, count_notes(base))
-    plan = _plan(desktop, phone, context, options, talk)
+    return _planned(meeting, work, paths, (desktop, phone, context), options, talk)
+
+
+def _acquainted(meeting: Meeting, work: CollectionWork, options: Options, talk: Talk) -> CollectionWork:
+    """Merge two collections that never met, by what they have in common."""
+    _writable(work.held[Side.PHONE])
+    paths = {side: one.snapshot.path for side, one in work.held.items()}
+    paths[Side.PHONE], common = acquaint(
+        paths[Side.DESKTOP], paths[Side.PHONE], meeting.scratch / "common", int(time.time() * 1000)
+    )
+    found = compare(common, paths[Side.DESKTOP], paths[Side.PHONE])
+    planned = _planned(meeting, work, paths, found, options, talk)
+    # in new ids the phone's collection is another one even where it lacks nothing
+    return replace(planned, new={Side.PHONE: paths[Side.PHONE], **planned.new})
+
+
+def _planned(
+    meeting: Meeting,
+    work: CollectionWork,
+    paths: Mapping[Side, Path],
+    found: tuple[Changes, Changes, Context],
+    options: Options,
+    talk: Talk,
+) -> CollectionWork:
+    """Decide, build and prove."""
+    plan = _plan(*found, options, talk)
     new = _build(meeting, plan, paths)
     counts = {side: plan.side(side).counts for side in Side}
     return CollectionWork(work.before, Start.MERGE, work.held, new, counts, plan.conflicts)
