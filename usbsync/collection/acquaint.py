@@ -228,5 +228,5 @@ def _keep_common(col: OpenCollection) -> None:
         )
     differing = {mid for part in NOTETYPE_PARTS for mid in touched(col, part)}
     gone = ", ".join(map(str, sorted(differing)))
-    for part, (keys, _) in NOTETYPE_PARTS.items():
-        col.rows(f"delete from main.{part} where {keys[0]} in ({gone})")
+    for part, stored in NOTETYPE_PARTS.items():
+        col.rows(f"delete from main.{part} where {stored.keys[0]} in ({gone})")

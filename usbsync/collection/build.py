@@ -76,13 +76,14 @@ def _apply_table(col: OpenCollection, table: Table) -> None:
 
 def _apply_notetypes(col: OpenCollection) -> None:
     gone = "(select key from plan.notetypes_gone union select key from plan.notetypes_keys)"
-    for part, (keys, names) in NOTETYPE_PARTS.items():
-        col.rows(f"delete from main.{part} where {keys[0]} in {gone}")
-        stored = ", ".join((*keys, *names))
+    for part, columns in NOTETYPE_PARTS.items():
+        key = columns.keys[0]
+        col.rows(f"delete from main.{part} where {key} in {gone}")
+        stored = ", ".join((*columns.keys, *columns.names))
         usn = ", usn" if part != "fields" else ""
         mark = {"notetypes": ", -1", "templates": ", 0", "fields": ""}[part]  # as after a sync (schema11.rs)
         for source, chosen in (
-            (f"other.{part}", f"where {keys[0]} in (select key from plan.notetypes_copy)"),
+            (f"other.{part}", f"where {key} in (select key from plan.notetypes_copy)"),
             (f"plan.{part}_rows", ""),
         ):
             col.rows(f"insert into main.{part} ({stored}{usn}) select {stored}{mark} from {source} {chosen}")

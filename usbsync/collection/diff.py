@@ -95,13 +95,12 @@ def _changed_notetypes(col: OpenCollection) -> dict[Key, Change]:
 
 def touched(col: OpenCollection, table: str) -> Iterator[int]:
     """Yield the notetypes of which a row in this table is missing or different on some side."""
-    keys, names = NOTETYPE_PARTS[table]
-    on = " and ".join(f"m.{key} = a.{key}" for key in keys)
-    differ = " or ".join(f"m.{n} collate binary is not a.{n}" for n in names)
+    columns = NOTETYPE_PARTS[table]
+    key = columns.keys[0]
     for one, other in (("main", "anc"), ("anc", "main")):
         for (mid,) in col.rows(
-            f"select distinct m.{keys[0]} from {one}.{table} m left join {other}.{table} a on {on} "
-            f"where a.{keys[0]} is null or {differ}"
+            f"select distinct m.{key} from {one}.{table} m left join {other}.{table} a "
+            f"on {columns.join('m', 'a')} where a.{key} is null or {columns.differ('m', 'a')}"
         ):
             yield int(mid)
 

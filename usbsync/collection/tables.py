@@ -22,14 +22,31 @@ from usbsync.core.unicase import unicase
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
-    """How one table is read, compared and written; `usn` is nowhere among them."""
+class Stored:
+    """How the rows of one table of the file are told apart and compared; `usn` is nowhere among them."""
 
     keys: tuple[str, ...]
-    names: tuple[str, ...]  # the columns as stored, keys included
+    names: tuple[str, ...]  # the columns as stored
+    derived: tuple[str, ...] = ()  # compared with the rest, carried as one opaque text
+    stamps: frozenset[str] = frozenset()  # carried, not compared: a sync with AnkiWeb sets them anew
+
+    def join(self, one: str, other: str) -> str:
+        """Return the condition under which two aliases mean one row."""
+        return " and ".join(f"{one}.{key} = {other}.{key}" for key in self.keys)
+
+    def differ(self, one: str, other: str) -> str:
+        """Return the condition under which two rows of one key differ, to the letter of names too."""
+        plain = (*self.names, *self.derived)
+        names = [n for n in plain if n not in self.stamps and (n not in self.keys or n in _FOLDED)]
+        return " or ".join(f"{one}.{n} collate binary is not {other}.{n}" for n in names) or "0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns(Stored):
+    """How one table is read into rows; its names include its keys."""
+
     make: Callable[..., Row]
     blobs: frozenset[str] = frozenset()  # read as hex
-    derived: tuple[str, ...] = ()  # compared with the rest, carried as one opaque text
 
     def read(self, alias: str) -> str:
         """Return the SELECT list that `row` understands."""
@@ -51,42 +68,47 @@ class Columns:
         ]
         return self.make(*plain, *values[len(self.names) :])
 
-    def join(self, one: str, other: str) -> str:
-        """Return the condition under which two aliases mean one row."""
-        return " and ".join(f"{one}.{key} = {other}.{key}" for key in self.keys)
-
-    def differ(self, one: str, other: str) -> str:
-        """Return the condition under which two rows of one key differ, to the letter of names too."""
-        names = [n for n in (*self.names, *self.derived) if n not in self.keys or n in _FOLDED]
-        return " or ".join(f"{one}.{n} collate binary is not {other}.{n}" for n in names) or "0"
-
 
 _FOLDED = frozenset({"tag"})  # a key that is the same in other capitals
 
 COLUMNS: Mapping[Table, Columns] = {
     Table.NOTES: Columns(
-        ("id",), ("id", "guid", "mid", "mod", "tags", "flds", "flags", "data"), Note, derived=("sfld", "csum")
+        ("id",),
+        ("id", "guid", "mid", "mod", "tags", "flds", "flags", "data"),
+        derived=("sfld", "csum"),
+        make=Note,
     ),
-    Table.CARDS: Columns(("id",), Card._fields, Card),
-    Table.REVLOG: Columns(("id",), ("id", "cid", "ease", "ivl", "lastIvl", "factor", "time", "type"), Review),
+    Table.CARDS: Columns(("id",), Card._fields, make=Card),
+    Table.REVLOG: Columns(
+        ("id",), ("id", "cid", "ease", "ivl", "lastIvl", "factor", "time", "type"), make=Review
+    ),
     Table.DECKS: Columns(
-        ("id",), ("id", "name", "mtime_secs", "common", "kind"), Deck, blobs=frozenset({"common", "kind"})
+        ("id",),
+        ("id", "name", "mtime_secs", "common", "kind"),
+        make=Deck,
+        blobs=frozenset({"common", "kind"}),
     ),
     Table.DECK_CONFIG: Columns(
-        ("id",), ("id", "name", "mtime_secs", "config"), DeckConfig, blobs=frozenset({"config"})
+        ("id",), ("id", "name", "mtime_secs", "config"), make=DeckConfig, blobs=frozenset({"config"})
     ),
-    Table.CONFIG: Columns(("key",), ("key", "mtime_secs", "val"), ConfigEntry, blobs=frozenset({"val"})),
-    Table.TAGS: Columns(("tag",), ("tag", "collapsed"), Tag),
-    Table.GRAVES: Columns(("oid", "type"), ("oid", "type"), Grave),
+    Table.CONFIG: Columns(
+        ("key",),
+        ("key", "mtime_secs", "val"),
+        stamps=frozenset({"mtime_secs"}),
+        make=ConfigEntry,
+        blobs=frozenset({"val"}),
+    ),
+    Table.TAGS: Columns(("tag",), ("tag", "collapsed"), make=Tag),
+    Table.GRAVES: Columns(("oid", "type"), ("oid", "type"), make=Grave),
 }
 """Notetypes are missing here: one of them lies in three tables (see NOTETYPE_PARTS)."""
 
-NOTETYPE_PARTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "notetypes": (("id",), ("name", "mtime_secs", "config")),
-    "fields": (("ntid", "ord"), ("name", "config")),
-    "templates": (("ntid", "ord"), ("name", "mtime_secs", "config")),
+NOTETYPE_PARTS: Mapping[str, Stored] = {
+    "notetypes": Stored(("id",), ("name", "mtime_secs", "config")),
+    "fields": Stored(("ntid", "ord"), ("name", "config")),
+    "templates": Stored(("ntid", "ord"), ("name", "mtime_secs", "config"), stamps=frozenset({"mtime_secs"})),
 }
-"""Keys and compared columns of the three tables of a notetype."""
+"""The three tables of a notetype; keys are not among their names."""
 
 
 def key_of(table: Table, row: Row) -> Any:

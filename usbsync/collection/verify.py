@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from usbsync.collection.backend import OpenCollection, opened
-from usbsync.collection.tables import COLUMNS, NOTETYPE_PARTS
+from usbsync.collection.tables import COLUMNS, NOTETYPE_PARTS, Stored
 from usbsync.core.changes import Table
 from usbsync.errors import DamagedData
 
@@ -51,27 +51,21 @@ def differences(col: OpenCollection, *, graves: bool = False) -> Iterator[str]:
 
     Graves are each side's bookkeeping with AnkiWeb, which clears them at a full sync.
     """
-    for table, columns in COLUMNS.items():
+    for table, columns in (*COLUMNS.items(), *NOTETYPE_PARTS.items()):
         if table is not Table.GRAVES or graves:
-            yield from _differing(
-                col, table, columns.join("m", "o"), columns.differ("m", "o"), columns.keys[0]
-            )
-    for part, (keys, names) in NOTETYPE_PARTS.items():
-        on = " and ".join(f"m.{key} = o.{key}" for key in keys)
-        yield from _differing(
-            col, part, on, " or ".join(f"m.{n} collate binary is not o.{n}" for n in names), keys[0]
-        )
+            yield from _differing(col, table, columns)
     if col.value("select (select crt from main.col) != (select crt from other.col)"):
         yield "col.crt"
 
 
-def _differing(col: OpenCollection, table: str, on: str, differ: str, key: str) -> Iterator[str]:
+def _differing(col: OpenCollection, table: str, columns: Stored) -> Iterator[str]:
     """Equal counts, and no row of one that the other lacks or has otherwise: equal."""
     if col.value(f"select (select count() from main.{table}) != (select count() from other.{table})"):
         yield f"{table} (count)"
+    key = columns.keys[0]
     rows = col.rows(
-        f"select m.{key} from main.{table} m left join other.{table} o on {on} "
-        f"where o.{key} is null or {differ} limit 1"
+        f"select m.{key} from main.{table} m left join other.{table} o on {columns.join('m', 'o')} "
+        f"where o.{key} is null or {columns.differ('m', 'o')} limit 1"
     )
     if rows:
         yield f"{table} ({rows[0][0]})"
