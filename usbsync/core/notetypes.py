@@ -46,9 +46,12 @@ def _identity(part: Field | Template, number: int) -> object:
 
 def reshaped(change: Change) -> bool:
     """Whether a change altered an existing notetype's shape."""
-    if change.ancestor is None or change.now is None:
-        return False
-    old, new = shape(change.ancestor), shape(change.now)
+    return change.ancestor is not None and change.now is not None and differ(change.ancestor, change.now)
+
+
+def differ(one: Notetype, other: Notetype) -> bool:
+    """Whether two states of a notetype differ in shape."""
+    old, new = shape(one), shape(other)
     renamed_without_ids = all(len(o) == len(n) and _one_by_one(o, n) for o, n in zip(old, new, strict=True))
     return old != new and not renamed_without_ids
 
@@ -68,17 +71,18 @@ def refusals(desktop: Changes, phone: Changes) -> tuple[Refusal, ...]:
     for side, changes in sides.items():
         other = sides[side.other]
         for mid, change in changes.of(Table.NOTETYPES).items():
-            if (
-                reshaped(change)
-                and not _same(other.of(Table.NOTETYPES).get(mid), change)
-                and _works_with(other, mid)
-            ):
+            across = other.of(Table.NOTETYPES).get(mid)
+            if across is not None and across.now == change.now:
+                continue  # both did the same
+            if _made_apart(change, across) or (reshaped(change) and _works_with(other, mid)):
                 found.append(Refusal(change.now.name, side))
     return tuple(found)
 
 
-def _same(other: Change | None, change: Change) -> bool:
-    return other is not None and other.now == change.now
+def _made_apart(change: Change, across: Change | None) -> bool:
+    """Whether both sides made a notetype (imported it, say), and it has not the same shape on both."""
+    both_made = across is not None and change.ancestor is None and across.ancestor is None
+    return both_made and across is not None and differ(change.now, across.now)
 
 
 def _works_with(changes: Changes, mid: int) -> bool:
@@ -90,11 +94,23 @@ def _works_with(changes: Changes, mid: int) -> bool:
 
 
 def sort_field_moved(changes: Changes) -> frozenset[int]:
-    """Return the notetypes whose sort field a side changed: `sfld` of the other side's notes must follow."""
+    """Return the notetypes whose sort field a side changed."""
     return frozenset(
         mid
         for mid, c in changes.of(Table.NOTETYPES).items()
         if c.ancestor and c.now and _sort_field(c.ancestor) != _sort_field(c.now)
+    )
+
+
+def sort_field_apart(own: Changes, other: Changes) -> frozenset[int]:
+    """Return the notetypes whose sort field the other side has elsewhere: `sfld` of a side's notes must follow."""
+    pairs = ((mid, own.of(Table.NOTETYPES).get(mid), c) for mid, c in other.of(Table.NOTETYPES).items())
+    return frozenset(
+        mid
+        for mid, mine, theirs in pairs
+        if theirs.now
+        and (held := (mine.now if mine else theirs.ancestor))
+        and _sort_field(held) != _sort_field(theirs.now)
     )
 
 

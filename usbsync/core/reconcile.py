@@ -7,7 +7,7 @@ decks must live; then decks, which say which options must; and notetypes, which 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, TypeAlias
 
@@ -30,7 +30,8 @@ from usbsync.core.conflict import Conflict, Settlement, Side, Weight
 from usbsync.core.contest import Contest, merge_units
 from usbsync.core.decks import Spot, broken_cycles, distinct, paths, spots
 from usbsync.core.merge3 import Outcome, merge3
-from usbsync.core.notetypes import Refusal, refusals, schema_moved, sort_field_moved
+from usbsync.core.notetypes import Refusal, refusals, schema_moved, sort_field_apart
+from usbsync.core.retyped import fitted, standing
 from usbsync.core.reviews import last_acts, merge_reviews
 from usbsync.core.rules import rule_for
 from usbsync.core.unicase import unicase
@@ -68,7 +69,9 @@ class Reconciled:
 def reconcile(
     desktop: Changes, phone: Changes, context: Context, settlement: Settlement | None = None
 ) -> Reconciled:
-    """Decide what becomes of everything that either side changed."""
+    """Decide what becomes of everything that either side changed; of nothing, where something is refused."""
+    if refused := refusals(desktop, phone):
+        return Reconciled({}, (), desktop.ancestor_col.crt, None, refused)
     merge = _Merge(align(desktop, phone, context.free_ids), context, settlement or Settlement())
     merge.run()
     crt, conflicts = _merge_crt(desktop, phone)
@@ -78,7 +81,6 @@ def reconcile(
         conflicts=(*merge.conflicts, *conflicts),
         crt=crt,
         scm=scm,
-        refused=refusals(desktop, phone),
     )
 
 
@@ -93,6 +95,7 @@ class _Merge:
         self.rows: dict[Table, Rows] = {table: {} for table in Table}
         self.conflicts: list[Conflict] = []
         self.contested: dict[int, Spot] = {}  # where decks stand that both sides changed
+        self.retyped: dict[int, Side] = {}  # notes that have two notetypes, and whose stands
         self.acts = {side: last_acts(changes.of(Table.REVLOG)) for side, changes in self.sides.items()}
 
     def run(self) -> None:
@@ -189,15 +192,17 @@ class _Merge:
 
     def contest(self, table: Table, key: Key, mine: Change, theirs: Change, split: _Split) -> Any:
         """Merge a row that both sides changed, unit by unit."""
-        if table is Table.NOTETYPES and _shape_differs(mine.now, theirs.now):
-            return mine.now  # refused as a whole (`notetypes.refusals`); nothing of this result is used
+        about = self.about(table, key, mine.now, theirs.now)
         ancestor = split(None, mine.ancestor) if mine.ancestor else None
-        units, conflicts = merge_units(
-            self.about(table, key, mine.now, theirs.now),
-            ancestor,
-            split(Side.DESKTOP, mine.now),
-            split(Side.PHONE, theirs.now),
-        )
+        three = ancestor, split(Side.DESKTOP, mine.now), split(Side.PHONE, theirs.now)
+        if table is Table.NOTES and mine.now.mid != theirs.now.mid:
+            self.retyped[key] = side = standing(about, *three)
+            mid = (mine if side is Side.DESKTOP else theirs).now.mid
+            about = replace(about, fields=self.context.fields.get(mid, ()))
+            fit = fitted(about, side, *three)
+            self.conflicts += fit.conflicts
+            three = fit.ancestor, fit.desktop, fit.phone
+        units, conflicts = merge_units(about, *three)
         self.conflicts += conflicts
         row = JOIN[table](units, mine.now)
         if isinstance(row, Note):
@@ -248,7 +253,7 @@ class _Merge:
         pair = self.pair(Table.NOTES)
         rows = self.merge_table(Table.NOTES, _plain(Table.NOTES))
         for side in Side:
-            moved = sort_field_moved(self.sides[side.other])
+            moved = sort_field_apart(self.sides[side], self.sides[side.other])
             for key in pair[side].keys() & rows.keys():
                 if rows[key] is not None and rows[key].mid in moved:
                     rows[key] = rows[key]._replace(derived="")
@@ -264,6 +269,8 @@ class _Merge:
             deleters = [side for side in Side if nid in deleted[side]]
             if deleters:
                 self.rows[Table.CARDS][key] = self.card_of_deleted(key, nid, deleters[0], pair)
+            elif nid in self.retyped:
+                self.rows[Table.CARDS][key] = self.card_of_retyped(key, self.retyped[nid], pair)
             else:
                 self.rows[Table.CARDS][key] = self.merge_row(Table.CARDS, key, pair, split)
         for key, card in self.rows[Table.CARDS].items():
@@ -280,6 +287,20 @@ class _Merge:
             return None
         card: Card | None = other.now if other is not None else pair[deleter][key].ancestor
         return card
+
+    def card_of_retyped(self, key: int, side: Side, pair: Pair) -> Card | None:
+        """Let a note whose notetype one side set have the cards that it has on that side."""
+        own, other = pair[side].get(key), pair[side.other].get(key)
+        held: Card | None = own.now if own is not None else pair[side.other][key].ancestor
+        if held is None:
+            if other is not None and other.now is not None:
+                reason = "the notetype that the note was given has no such card; answers stay in the review history"
+                self.report(Table.CARDS, key, other, side, side, reason, Weight.COUNTED)
+            return None
+        if other is not None and other.now is None:
+            return held
+        merged: Card = self.merge_row(Table.CARDS, key, pair, _plain(Table.CARDS))
+        return merged._replace(ord=held.ord)
 
     def filtered_deck_gone(self, did: int) -> bool:
         """Whether this is a filtered deck that was deleted."""
@@ -339,7 +360,11 @@ class _Merge:
         alive = {did: spot for did, spot in self.spots.items() if rows.get(did, did) is not None}
         names = paths(distinct(broken_cycles(alive)))
         for did, row in rows.items():
-            if row is not None and unicase(row.name) != unicase(names[did]):
+            if row is None:
+                continue
+            # what one side wrote stays as it is, even where it spells a parent in other capitals
+            spelled = did in self.contested and row.name != names[did]
+            if spelled or unicase(row.name) != unicase(names[did]):
                 rows[did] = row._replace(name=names[did])
 
     def used_options(self) -> set[int]:
@@ -368,20 +393,19 @@ class _Merge:
             self.rows[table] |= dict.fromkeys(keys)
 
     def graves(self) -> None:
-        """Dig a grave for all that is gone, on both sides, and none for what lives on."""
-        pair = self.pair(Table.GRAVES)
-        merged = self.merge_table(Table.GRAVES, _plain(Table.GRAVES))
-        # a full sync with AnkiWeb clears a side's graves: its own affair
-        kept = {
-            key: row for key, row in merged.items() if not any(_cleared(pair[side], key) for side in Side)
-        }
+        """Dig a grave on the side that loses something, and leave none for what lives on.
+
+        Others stay where they are: each side clears its own at a full sync with AnkiWeb, so that one grave
+        more on a side says nothing.
+        """
+        found = self.pair(Table.GRAVES)
         for table, kind in _BURIED.items():
+            pair = self.pair(table)
             for oid, row in self.rows[table].items():
-                if row is None:
-                    kept[oid, kind] = Grave(oid, kind)
-                elif (oid, kind) in kept:
-                    kept[oid, kind] = None
-        self.rows[Table.GRAVES] = kept
+                if row is None and not all(_deleted(pair[side], oid) for side in Side):
+                    self.rows[Table.GRAVES][oid, kind] = Grave(oid, kind)
+                elif row is not None and any((oid, kind) in graves for graves in found.values()):
+                    self.rows[Table.GRAVES][oid, kind] = None
 
 
 _Split: TypeAlias = Callable[[Side | None, Any], Units]
@@ -397,8 +421,8 @@ def _keys(pair: Pair) -> list[Key]:
     return sorted(pair[Side.DESKTOP].keys() | pair[Side.PHONE].keys())
 
 
-def _cleared(graves: Mapping[Key, Change], key: Key) -> bool:
-    return key in graves and graves[key].now is None
+def _deleted(changes: Mapping[Key, Change], key: Key) -> bool:
+    return key in changes and changes[key].now is None
 
 
 def _edited(row: Any) -> int:
@@ -414,14 +438,10 @@ def _note_of(pair: Pair, key: int) -> int:
 
 def _settled_note(row: Note, mine: Note, theirs: Note) -> Note:
     """Take a side's own row where the merge came out as it, with the sort field that goes with it."""
-    for own in (mine, theirs):
+    for own in sorted((mine, theirs), key=lambda own: str(own.derived)):
         if row[:-1] == own[:-1]:
             return own
     return row
-
-
-def _shape_differs(mine: Notetype, theirs: Notetype) -> bool:
-    return (len(mine.fields), len(mine.templates)) != (len(theirs.fields), len(theirs.templates))
 
 
 def _merge_crt(desktop: Changes, phone: Changes) -> tuple[int, tuple[Conflict, ...]]:

@@ -15,7 +15,7 @@ def merge_reviews(
     """Unite both histories; `taken` holds the ids in use near those that collide."""
     merged: dict[int, Review | None] = {}
     moved: list[Review] = []
-    for key in desktop.keys() | phone.keys():
+    for key in sorted(desktop.keys() | phone.keys()):
         mine, theirs = (_standing(side.get(key)) for side in (desktop, phone))
         ancestor = (desktop.get(key) or phone[key]).ancestor
         if mine is None or theirs is None or mine == theirs:

@@ -41,7 +41,8 @@ def split_note(note: Note) -> Units:
 
 def join_note(units: Units, like: Note) -> Note:
     """Put a note together; its tags in Anki's order, `derived` left empty for Anki to work out."""
-    fields = [units[f"field:{ord_}"] for ord_ in range(sum(name.startswith("field:") for name in units))]
+    places = sum(name.startswith("field:") and text is not None for name, text in units.items())
+    fields = [units[f"field:{ord_}"] for ord_ in range(places)]
     tags = sorted((v for name, v in units.items() if name.startswith("tag:") and v is not None), key=unicase)
     return Note(
         id=like.id,

@@ -1,0 +1,422 @@
+"""The laws of `reconcile` and `make_plan`, over worlds that two sides changed as people do."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from core import model
+from core.edits import EDITS, play
+from core.model import SEP, World, sync
+from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis import strategies as st
+
+from usbsync.core import units
+from usbsync.core.changes import Table
+from usbsync.core.conflict import Policy, Settlement, Side
+from usbsync.core.merge3 import Outcome, merge3
+from usbsync.core.unicase import unicase
+
+DESKTOP, PHONE = Side.DESKTOP, Side.PHONE
+BASE = model.ancestor()
+SHAPES = {"add_field", "remove_field"}
+
+small = st.integers(0, 6)
+
+
+def acts(names=EDITS, size=5):
+    one = st.tuples(st.sampled_from(sorted(names)), small, small, small, st.integers(0, 2))
+    return st.lists(one, max_size=size)
+
+
+both = st.tuples(acts(), acts())
+policies = st.sampled_from([Policy.NEWEST, Policy.DESKTOP, Policy.PHONE])
+EXAMPLES = int(os.environ.get("USBSYNC_LAWS", "120"))  # many more when hunting
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink)
+laws = settings(
+    max_examples=EXAMPLES,
+    derandomize=EXAMPLES == 120,
+    deadline=None,
+    phases=PHASES,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+
+
+def worlds(hands) -> tuple[World, World]:
+    return play(BASE, DESKTOP, hands[0]), play(BASE, PHONE, hands[1])
+
+
+def merge(desktop, phone, policy=Policy.NEWEST, base=BASE):
+    """Sync two worlds; a shape that the other side would have to follow is refused, and no law's business."""
+    merged = sync(base, desktop, phone, Settlement(policy))
+    assume(not merged.result.refused)
+    return merged
+
+
+def same(one: World, other: World, *, graves: bool = True) -> bool:
+    return all(one[table] == other[table] for table in Table if graves or table is not Table.GRAVES)
+
+
+def differences(one: World, other: World) -> list[tuple]:
+    return [
+        (table.value, key, one[table].get(key), other[table].get(key))
+        for table in Table
+        for key in one[table].keys() | other[table].keys()
+        if one[table].get(key) != other[table].get(key)
+    ]
+
+
+def apart(one: World, other: World, hands) -> list[tuple]:
+    """Return the differences that count; graves are each side's own where it cleared them, or was alone to know."""
+
+    def known(table, key) -> bool:
+        if table != "graves":
+            return True
+        cleared = any(act[0] == "full_sync" for hand in hands for act in hand)
+        return not cleared and any(key[0] in BASE[t] for t in (Table.NOTES, Table.CARDS, Table.DECKS))
+
+    return [found for found in differences(one, other) if known(*found[:2])]
+
+
+# --- identity, one-sided, convergence, idempotence, symmetry -----------------------------------------
+
+
+@laws
+@given(acts())
+def test_identity_where_both_did_the_same_nothing_is_to_be_done(hand):
+    world = play(BASE, DESKTOP, hand)
+    merged = merge(world, world.copy())
+    assert merged.plan.empty
+    assert not merged.conflicts
+
+
+def test_identity_where_nobody_did_anything_nothing_is_to_be_done():
+    merged = sync(BASE, BASE.copy(), BASE.copy())
+    assert merged.plan.empty
+    assert not merged.conflicts
+
+
+@laws
+@given(acts(), st.sampled_from(Side))
+def test_one_sided_the_result_is_exactly_what_that_side_did(hand, side):
+    world = play(BASE, side, hand)
+    start = {side: world, side.other: BASE.copy()}
+    merged = merge(start[DESKTOP], start[PHONE])
+    assert not merged.conflicts
+    for result in merged.worlds.values():
+        assert not apart(result, world, [hand])
+    assert merged.plan.side(side).empty or "full_sync" in {act[0] for act in hand}
+
+
+@laws
+@given(both, policies)
+def test_convergence_both_sides_end_up_equal(hands, policy):
+    merged = merge(*worlds(hands), policy)
+    assert not apart(merged.worlds[DESKTOP], merged.worlds[PHONE], hands)
+    assert len({world.col.crt for world in merged.worlds.values()}) == 1
+
+
+@laws
+@given(both, policies)
+def test_idempotence_a_second_sync_changes_nothing(hands, policy):
+    merged = merge(*worlds(hands), policy)
+    desktop, phone = merged.worlds[DESKTOP], merged.worlds[PHONE]
+    again = sync(phone, desktop, phone)
+    assert again.plan.empty
+    assert not again.conflicts
+
+
+@laws
+@given(both, policies)
+def test_symmetry_the_sides_change_places_and_the_result_does_not(hands, policy):
+    one, two = worlds(hands)
+    swapped = {Policy.DESKTOP: Policy.PHONE, Policy.PHONE: Policy.DESKTOP}.get(policy, policy)
+    merged, mirrored = merge(one, two, policy), merge(two, one, swapped)
+    assert merged.plan.desktop == mirrored.plan.phone
+    assert merged.plan.phone == mirrored.plan.desktop
+    told = sorted(
+        (c.where, str(c.desktop), str(c.phone), c.chosen, c.reason, c.weight) for c in merged.conflicts
+    )
+    seen = sorted(
+        (c.where, str(c.phone), str(c.desktop), c.chosen.other, _mirror(c.reason), c.weight)
+        for c in mirrored.conflicts
+    )
+    assert told == seen
+
+
+def _mirror(reason: str) -> str:
+    swap = {"desktop": "phone", "phone": "desktop"}
+    return " ".join(swap.get(word, word) for word in reason.split(" "))
+
+
+@laws
+@given(acts(SHAPES | {"edit_field", "add_note", "style", "answer"}, 3), acts(size=3))
+def test_symmetry_a_refusal_is_one_on_either_side(one, two):
+    desktop, phone = worlds((one, two))
+    refused = sync(BASE, desktop, phone).result.refused
+    mirrored = sync(BASE, phone, desktop).result.refused
+    assert {(r.notetype, r.side) for r in refused} == {(r.notetype, r.side.other) for r in mirrored}
+
+
+# --- nothing invented, nothing lost ------------------------------------------------------------------
+
+
+@laws
+@given(both, policies)
+def test_no_invention_every_value_comes_from_one_of_the_three(hands, policy):
+    three = (BASE, *worlds(hands))
+    result = merge(*three[1:], policy).worlds[DESKTOP]
+    for table in (Table.NOTES, Table.CARDS, Table.DECKS, Table.DECK_CONFIG, Table.CONFIG, Table.TAGS):
+        for key, row in result[table].items():
+            held = [world[table][key] for world in three if key in world[table]]
+            assert held, (table, key)
+            if key not in BASE[table]:  # perhaps two of one name: see `align.py`
+                held = [row for world in three for row in world[table].values()]
+            for unit, value in _plain_units(table, row).items():
+                said = [_plain_units(table, other).get(unit) for other in held]
+                assert value in said or _declared(table, unit, value, said), (table, key, unit, value, said)
+    reviews = {row[1:] for world in three for row in world[Table.REVLOG].values()}
+    cids = {card for world in three for card in world[Table.CARDS]}
+    assert {row[1:] for row in result[Table.REVLOG].values()} <= reviews | {
+        (cid, *row[1:]) for row in reviews for cid in cids
+    }
+    names = {part.rstrip("+") for w in three for r in w[Table.DECKS].values() for part in r.name.split(SEP)}
+    assert {p.rstrip("+") for r in result[Table.DECKS].values() for p in r.name.split(SEP)} <= names
+
+
+def _plain_units(table, row):
+    return units.SPLIT[table](row)
+
+
+def _declared(table, unit, value, said) -> bool:
+    """Whether this is a combination that the rules declare."""
+    added_up = {"counts", "today"}
+    moved = {"schedule", "deck"} if table is Table.CARDS else set()  # sent home, or into the deck of one name
+    return unit in added_up | moved
+
+
+@laws
+@given(both, policies)
+def test_no_silent_loss_of_words(hands, policy):
+    one, two = worlds(hands)
+    merged = merge(one, two, policy)
+    result = merged.worlds[DESKTOP]
+    told = "\n".join(
+        str(text) for c in merged.conflicts for text in (c.title, c.ancestor, c.desktop, c.phone)
+    )
+    for world in (one, two):
+        for nid, note in world[Table.NOTES].items():
+            before = BASE[Table.NOTES].get(nid)
+            old = before.flds.split(SEP) if before else []
+            for at, text in enumerate(note.flds.split(SEP)):
+                if text and text not in old:
+                    now = result[Table.NOTES].get(nid)
+                    assert (now and text in now.flds.split(SEP)) or text in told, (nid, at, text)
+            for tag in note.tags.split():
+                if before is None or unicase(tag) not in map(unicase, before.tags.split()):
+                    now = result[Table.NOTES].get(nid)
+                    kept = now and unicase(tag) in map(unicase, now.tags.split())
+                    assert kept or any(c.kind == "notes" and c.id == nid for c in merged.conflicts), (
+                        nid,
+                        tag,
+                    )
+
+
+@laws
+@given(both, policies)
+def test_no_silent_loss_of_answers(hands, policy):
+    one, two = worlds(hands)
+    merged = merge(one, two, policy)
+    kept = [row[2:] for row in merged.worlds[DESKTOP][Table.REVLOG].values()]
+    for world in (one, two):
+        for row in world[Table.REVLOG].values():
+            assert row[2:] in kept
+    distinct = set(one[Table.REVLOG].items()) | set(two[Table.REVLOG].items())
+    assert len(kept) >= len(one[Table.REVLOG].keys() | two[Table.REVLOG].keys())
+    assert len(kept) <= len(distinct)
+
+
+WRITTEN = {
+    Table.DECKS: ("options", "description", "limits", "filter"),
+    Table.DECK_CONFIG: ("name", "option"),
+    Table.NOTETYPES: ("name", "config", "field", "template"),
+    Table.CONFIG: ("value:rollover", "value:collapseTime", "value:fsrs"),
+    Table.CARDS: ("deck", "flag", "suspended"),
+    Table.NOTES: ("notetype", "field", "tag"),
+}
+
+
+@laws
+@given(both, policies)
+def test_no_silent_loss_what_one_side_set_stands_or_is_reported(hands, policy):
+    one, two = worlds(hands)
+    merged = merge(one, two, policy)
+    result = merged.worlds[DESKTOP]
+    reported = {(c.kind, c.id) for c in merged.conflicts}
+    for own, other in ((one, two), (two, one)):
+        for table, prefixes in WRITTEN.items():
+            for key, row in own[table].items():
+                before = BASE[table].get(key)
+                if before is None or before == row or (table, key) in reported:
+                    continue
+                old, new = units.SPLIT[table](before), units.SPLIT[table](row)
+                for unit in old.keys() | new.keys():
+                    if not unit.startswith(prefixes) or unit == "config:8" or old.get(unit) == new.get(unit):
+                        continue
+                    now = result[table].get(key)
+                    stands = now is not None and units.SPLIT[table](now).get(unit) == new.get(unit)
+                    renamed = (
+                        unit == "name" and now is not None and now.name.rstrip("+") == row.name.rstrip("+")
+                    )
+                    assert stands or renamed or _moved(unit, new, other, now) or unit == "tag:leech", (
+                        table,
+                        key,
+                        unit,
+                    )
+
+
+def _moved(unit, new, other, now) -> bool:
+    """Whether a card came into the deck of the same name that the other side made."""
+    return unit == "deck" and now is not None and new["deck"] not in other[Table.DECKS]
+
+
+@laws
+@given(both, policies)
+def test_a_unit_that_one_side_changed_is_that_sides(hands, policy):
+    one, two = worlds(hands)
+    result = merge(one, two, policy).worlds[PHONE]
+    for table in (
+        Table.NOTES,
+        Table.DECKS,
+        Table.DECK_CONFIG,
+        Table.NOTETYPES,
+        Table.CONFIG,
+        Table.TAGS,
+        Table.CARDS,
+    ):
+        for key in BASE[table].keys() & one[table].keys() & two[table].keys():
+            now = result[table].get(key)
+            if now is None:
+                assert table is Table.CARDS  # its note's notetype was changed on both
+                continue
+            three = [units.SPLIT[table](world[table][key]) for world in (BASE, one, two)]
+            for unit, value in units.SPLIT[table](now).items():
+                old, mine, theirs = (each.get(unit) for each in three)
+                expected = {Outcome.SAME: mine, Outcome.DESKTOP: mine, Outcome.PHONE: theirs}.get(
+                    merge3(old, mine, theirs), value
+                )
+                assert value == expected or _follows(table, unit, key, (BASE, one, two)), (table, key, unit)
+
+
+def _follows(table, unit, key, three) -> bool:
+    """Whether a unit may follow another decision."""
+    if table is Table.NOTES and unit.startswith("field:"):
+        return len({world[table][key].mid for world in three}) > 1  # fields go with the notetype
+    if table is Table.CARDS and unit in {"deck", "schedule"}:
+        return True  # decks of one name are one; a filtered deck that is gone sends its cards home
+    return unit == "name"  # made distinct
+
+
+# --- the result is sound -----------------------------------------------------------------------------
+
+
+@laws
+@given(both, policies)
+def test_referential_integrity(hands, policy):
+    merged = merge(*worlds(hands), policy)
+    for world in merged.worlds.values():
+        assert not faults(world)
+
+
+def faults(world: World) -> list[str]:
+    """Name what Anki's database check would find, and a little more."""
+    checks = (_card_faults, _note_faults, _notetype_faults, _deck_faults, _grave_faults)
+    return [fault for check in checks for fault in check(world)]
+
+
+def _card_faults(world):
+    notes, cards, decks, types = (world[t] for t in (Table.NOTES, Table.CARDS, Table.DECKS, Table.NOTETYPES))
+    for card in cards.values():
+        if card.nid not in notes:
+            yield f"{card} has no note"
+        elif card.ord >= len(types[notes[card.nid].mid].templates):
+            yield f"{card} has no template"
+        if card.did not in decks:
+            yield f"{card} has no deck"
+        elif model.is_filtered(decks[card.did]) != bool(card.odid):
+            yield f"{card} is in a filtered deck without a home, or in a normal one with"
+        if card.odid and (card.odid not in decks or model.is_filtered(decks[card.odid])):
+            yield f"{card} has no home"
+        if not card.odid and card.odue:
+            yield f"{card} has a due day at home, and is there"
+    yield from _twins((card.nid, card.ord) for card in cards.values())
+
+
+def _note_faults(world):
+    types, tags = world[Table.NOTETYPES], world[Table.TAGS]
+    for note in world[Table.NOTES].values():
+        if note.mid not in types:
+            yield f"{note} has no notetype"
+        elif len(note.flds.split(SEP)) != len(types[note.mid].fields):
+            yield f"{note} has the wrong number of fields"
+        elif model.derived(world, note) != note:
+            yield f"{note} has a stale sort field"
+        yield from (
+            f"{note} has an unregistered tag" for tag in note.tags.split() if unicase(tag) not in tags
+        )
+        yield from _twins(map(unicase, note.tags.split()))
+
+
+def _notetype_faults(world):
+    types = world[Table.NOTETYPES].values()
+    yield from _twins(unicase(kind.name) for kind in types)
+    for kind in types:
+        yield from _twins(unicase(part.name) for part in kind.fields)
+        yield from _twins(unicase(part.name) for part in kind.templates)
+
+
+def _deck_faults(world):
+    decks = world[Table.DECKS].values()
+    yield from _twins(unicase(deck.name) for deck in decks)
+    by_name = {unicase(deck.name): deck for deck in decks}
+    for deck in decks:
+        above = deck.name.rpartition(SEP)[0]
+        if above and unicase(above) not in by_name:
+            yield f"{deck} has no parent"
+        elif above and model.is_filtered(by_name[unicase(above)]):
+            yield f"{deck} stands below a filtered deck"
+        if not model.is_filtered(deck) and model.config_id(deck) not in world[Table.DECK_CONFIG]:
+            yield f"{deck} has no options"
+
+
+def _grave_faults(world):
+    for kind, table in ((0, Table.CARDS), (1, Table.NOTES), (2, Table.DECKS)):
+        for oid, of in world[Table.GRAVES]:
+            if of == kind and oid in world[table]:
+                yield f"a grave for {table} {oid}, which lives"
+
+
+def _twins(names) -> list[str]:
+    seen, found = set(), []
+    for name in names:
+        found += [f"two are {name}"] if name in seen else []
+        seen.add(name)
+    return found
+
+
+@given(acts(size=8), st.sampled_from(Side))
+@laws
+def test_the_model_itself_makes_sound_worlds(hand, side):
+    assert not [fault for fault in faults(play(BASE, side, hand)) if "unregistered" not in fault]
+
+
+@pytest.mark.parametrize("name", sorted(EDITS))
+def test_every_edit_of_the_model_does_something(name):
+    """Else the laws would be kept by worlds in which nothing happens."""
+    assert any(
+        differences(play(BASE, side, [(name, a, b, c, 1)]), BASE)
+        for side in Side
+        for a in range(7)
+        for b in range(5)
+        for c in range(5)
+    )
