@@ -236,7 +236,7 @@ def test_several_streams_at_once_lose_nothing(shared: AdbTransport):
 
 def over(port: int, use: Callable[[Phone], None]) -> None:
     """Open, use and close a phone that may go at any point."""
-    transport = open_tcp("127.0.0.1", port, patience=0.8)
+    transport = open_tcp("127.0.0.1", port, patience=2.5)
     try:
         use(transport)
     finally:
@@ -281,7 +281,7 @@ def test_a_lost_link_stays_lost(phone: TestPhone):
 
 
 def test_a_phone_that_falls_asleep_is_gone_and_comes_back(phone: TestPhone):
-    transport = open_tcp("127.0.0.1", phone.port, patience=0.5)
+    transport = open_tcp("127.0.0.1", phone.port, patience=3)
     phone.freeze()
     with pytest.raises(PhoneGone):
         transport.list("/sdcard")

@@ -235,7 +235,7 @@ def test_what_came_before_a_timeout_is_kept(plugged: Device):
     "error", [usb1.USBErrorIO, usb1.USBErrorNoDevice, usb1.USBErrorPipe, usb1.USBErrorTimeout]
 )
 def test_an_unplugged_phone_is_gone(plugged: Device, call: str, error: type[usb1.USBError]):
-    transport = open_usb(patience=0.3)
+    transport = open_usb(patience=3)
     plugged.broken = {call: error, "release": error}
     with pytest.raises(PhoneGone):
         transport.stat("/sdcard")
