@@ -6,6 +6,7 @@ import html
 import re
 from typing import Any
 
+from usbsync.core import wire
 from usbsync.core.changes import Table
 from usbsync.core.decks import readable
 
@@ -36,6 +37,13 @@ def shown(table: Table, row: Any) -> str:
     if table is Table.NOTES:
         return " / ".join(filter(None, map(plain, row.flds.split("\x1f"))))
     return of(table, row)
+
+
+def template(part: Any) -> str:
+    """Show a card template: its name, front and back."""
+    fields = wire.split(part.config)
+    sides = (wire.message(fields.get(number, b"")).decode("utf-8", "replace") for number in (1, 2))
+    return " / ".join((part.name, *sides))
 
 
 def plain(field: str) -> str:

@@ -1,0 +1,309 @@
+"""Both sides' changes rewritten into one shape, before anything is merged.
+
+Where a notetype's fields or templates were added, removed or moved, all three versions of it, of its notes and
+of its cards are read by their parts' keys (`shape.py`) and written in the merged order. After that the shape
+is the same everywhere, and the merge need not know that it ever was another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from usbsync.core import titles, wire
+from usbsync.core.changes import Card, Change, Changes, Field, Note, Notetype, Table, Template
+from usbsync.core.conflict import Conflict, Settlement, Side, Weight
+from usbsync.core.merge3 import Outcome, merge3
+from usbsync.core.shape import (
+    FIELD_ID,
+    TEMPLATE_ID,
+    Keys,
+    Layout,
+    Part,
+    Shapes,
+    Whose,
+    fields_by_key,
+    laid_out,
+    layout,
+    matched,
+    with_renames,
+)
+
+_KIND, _SORT_FIELD, _CLOZE = 1, 2, 1  # field numbers and value in proto/anki/notetypes.proto
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """Both sides' changes in one shape, and what this leaves behind."""
+
+    desktop: Changes
+    phone: Changes
+    dropped: frozenset[int]  # new cards of a template that the other side removed
+    grown: frozenset[int]  # notetypes to which some side added a template: notes may need new cards
+    conflicts: tuple[Conflict, ...]
+
+
+def followed(desktop: Changes, phone: Changes, mids: Mapping[int, int], settlement: Settlement) -> Followed:
+    """Bring both sides' notetypes, notes and cards into one shape; `mids` are the notetypes of changed cards' notes."""
+    follow = _Follow({Side.DESKTOP: desktop, Side.PHONE: phone}, mids, settlement)
+    sides = {side: follow.side(side) for side in Side}
+    return Followed(
+        sides[Side.DESKTOP],
+        sides[Side.PHONE],
+        frozenset(follow.dropped),
+        frozenset(mid for mid, shapes in follow.shapes.items() if shapes.templates.added),
+        tuple(follow.conflicts),
+    )
+
+
+class _Follow:
+    """One rewriting under way."""
+
+    def __init__(
+        self, sides: Mapping[Side, Changes], mids: Mapping[int, int], settlement: Settlement
+    ) -> None:
+        self.sides = sides
+        self.mids = mids
+        self.settlement = settlement
+        self.dropped: set[int] = set()
+        self.conflicts: list[Conflict] = []
+        self.versions = {mid: versions for mid in self._changed() if (versions := self._versions(mid))}
+        self.shapes = {
+            mid: shapes
+            for mid, versions in self.versions.items()
+            if (shapes := self._shapes(mid, versions)).fields.moved or shapes.templates.moved
+        }
+
+    def _changed(self) -> list[int]:
+        return sorted({mid for changes in self.sides.values() for mid in changes.of(Table.NOTETYPES)})
+
+    def _versions(self, mid: int) -> dict[Whose, Notetype] | None:
+        """Return all three versions of a notetype that lives on both sides; a new one's ancestor has no parts."""
+        found = {side: changes.of(Table.NOTETYPES).get(mid) for side, changes in self.sides.items()}
+        ancestor = next(change.ancestor for change in found.values() if change)
+        now = {side: change.now if change else ancestor for side, change in found.items()}
+        mine, theirs = now[Side.DESKTOP], now[Side.PHONE]
+        if mine is None or theirs is None:
+            return None  # deleted on a side, or new on one
+        if ancestor is None:
+            if _size(mine) == _size(theirs) or mine.name != theirs.name:
+                return None
+            ancestor = mine._replace(fields=(), templates=())
+        return {None: ancestor, Side.DESKTOP: mine, Side.PHONE: theirs}
+
+    def winner(self, mid: int, what: str) -> Side:
+        """Say whose version of a part stands."""
+        versions = self.versions[mid]
+        newer = max(Side, key=lambda side: (versions[side].mtime, repr(versions[side])))
+        return self.settlement.settle((Table.NOTETYPES.value, mid, what), newer)[0]
+
+    def _shapes(self, mid: int, versions: Mapping[Whose, Notetype]) -> Shapes:
+        newer = self.winner(mid, "order")
+        cloze = wire.varint(wire.split(versions[Side.DESKTOP].config).get(_KIND, b"")) == _CLOZE
+        fields: dict[Whose, tuple[Part, ...]] = {whose: row.fields for whose, row in versions.items()}
+        templates: dict[Whose, tuple[Part, ...]] = {whose: row.templates for whose, row in versions.items()}
+        return Shapes(
+            layout(fields, FIELD_ID, newer, lambda removed: self._written(mid, fields, removed)),
+            layout(templates, TEMPLATE_ID, newer, lambda removed: self._edited(mid, templates, removed)),
+            cloze,
+        )
+
+    def _written(self, mid: int, fields: Mapping[Whose, tuple[Part, ...]], removed: Keys) -> Collection[str]:
+        """Return the removed fields in which the other side wrote: an edit beats a deletion."""
+        kept = set()
+        for side in Side:
+            keys = matched(fields[None], fields[side], FIELD_ID, side)
+            there = [(key, int(key[1:]), keys.index(key)) for key in removed if key in keys]
+            for change in self.sides[side].of(Table.NOTES).values() if there else ():
+                kept |= {key for key, before, now in there if _wrote(change, mid, before, now)}
+        for key in sorted(kept):
+            name = fields[None][int(key[1:])].name
+            reason = "removed there, but someone wrote in it here: the field stays"
+            self._tell(mid, name, (name, None, None), self._keeper(fields, key), reason)
+        return kept
+
+    def _edited(
+        self, mid: int, templates: Mapping[Whose, tuple[Part, ...]], removed: Keys
+    ) -> Collection[str]:
+        """Report the removed templates that the other side edited; they go, with their cards."""
+        for key in removed:
+            keeper = self._keeper(templates, key)
+            keys = matched(templates[None], templates[keeper], TEMPLATE_ID, keeper)
+            before = templates[None][int(key[1:])]
+            if key in keys and templates[keeper][keys.index(key)] != before:
+                now = titles.template(templates[keeper][keys.index(key)])
+                reason = "removed there, edited here: it goes; the edit is in the backup"
+                values = (titles.template(before), *((now, None) if keeper is Side.DESKTOP else (None, now)))
+                self._tell(mid, before.name, values, keeper.other, reason)
+        return ()
+
+    def _keeper(self, parts: Mapping[Whose, tuple[Part, ...]], key: str) -> Side:
+        """Return the side that did not remove a part."""
+        number = FIELD_ID if parts[None] and isinstance(parts[None][0], Field) else TEMPLATE_ID
+        kept = (side for side in Side if key in matched(parts[None], parts[side], number, side))
+        return next(kept, Side.DESKTOP)
+
+    def _tell(
+        self,
+        mid: int,
+        unit: str,
+        values: tuple[str | None, str | None, str | None],
+        chosen: Side,
+        reason: str,
+    ) -> None:
+        title = self.versions[mid][Side.DESKTOP].name
+        self.conflicts.append(
+            Conflict(Table.NOTETYPES.value, mid, title, unit, *values, chosen, reason, Weight.LOST)
+        )
+
+    # ---- rewriting
+
+    def side(self, side: Side) -> Changes:
+        """Rewrite one side."""
+        changes = self.sides[side]
+        rows = {
+            **changes.rows,
+            Table.NOTETYPES: {
+                mid: self._notetype(mid, c, side) for mid, c in changes.of(Table.NOTETYPES).items()
+            },
+            Table.NOTES: {nid: self._note(c, side) for nid, c in changes.of(Table.NOTES).items()},
+            Table.CARDS: {
+                cid: self._card(c, side)
+                for cid, c in changes.of(Table.CARDS).items()
+                if not self._orphan(cid, c, side)
+            },
+        }
+        return replace(changes, rows=rows)
+
+    def _notetype(self, mid: int, change: Change, side: Side) -> Change:
+        if mid not in self.versions:
+            return change
+        before = self._rewritten(mid, None) if change.ancestor else None
+        return Change(before, self._rewritten(mid, side))
+
+    def _rewritten(self, mid: int, whose: Whose) -> Notetype:
+        """Return a version of a notetype in the merged shape, a part that it lacks as whoever has it."""
+        versions = self.versions[mid]
+        row = with_renames(versions[whose], self._names(mid, whose))
+        if mid not in self.shapes:
+            return row
+        shapes = self.shapes[mid]
+        return row._replace(
+            config=self._sorted_by(row, shapes.fields, whose),
+            fields=tuple(_part(shapes.fields, "fields", whose, versions)),
+            templates=tuple(
+                with_renames(row._replace(templates=(part,)), self._names(mid, owner)).templates[0]
+                for part, owner in _owned(shapes.templates, whose, versions)
+            ),
+        )
+
+    def _sorted_by(self, row: Notetype, fields: Layout, whose: Whose) -> bytes:
+        """Let the sort field be the same field in its new place."""
+        config = wire.split(row.config)
+        at, keys = wire.varint(config.get(_SORT_FIELD, b"")), fields.at(whose)
+        key = keys[at] if at < len(keys) else ""
+        config.pop(_SORT_FIELD, None)
+        if moved := wire.varint_field(_SORT_FIELD, fields.merged.index(key) if key in fields.merged else 0):
+            config[_SORT_FIELD] = moved
+        return wire.join(config)
+
+    def _names(self, mid: int, whose: Whose) -> dict[str, str]:
+        """Return how this version's field names read once both sides' renames are merged."""
+        versions = self.versions[mid]
+        fields = self.shapes[mid].fields if mid in self.shapes else _unmoved(versions)
+        named = {
+            w: dict(zip(fields.at(w), (f.name for f in row.fields), strict=False))
+            for w, row in versions.items()
+        }
+        result = {}
+        for key, name in named[whose].items():
+            final = self._final_name(mid, key, named)
+            if final != name:
+                result[name] = final
+        return result
+
+    def _final_name(self, mid: int, key: str, named: Mapping[Whose, Mapping[str, str]]) -> str:
+        known = [
+            names[key] for names in (named[None], named[Side.DESKTOP], named[Side.PHONE]) if key in names
+        ]
+        old = named[None].get(key, known[0])
+        mine, theirs = (named[side].get(key, old) for side in Side)
+        match merge3(old, mine, theirs):
+            case Outcome.SAME | Outcome.DESKTOP:
+                return mine
+            case Outcome.PHONE:
+                return theirs
+            case Outcome.CONFLICT:
+                return mine if self.winner(mid, "name") is Side.DESKTOP else theirs
+
+    def _note(self, change: Change, side: Side) -> Change:
+        return Change(self._laid(change.ancestor, None), self._laid(change.now, side))
+
+    def _laid(self, note: Note | None, whose: Whose) -> Note | None:
+        shapes = self.shapes.get(note.mid) if note else None
+        if note is None or shapes is None:
+            return note
+        flds = laid_out(fields_by_key(note.flds, shapes.fields.at(whose)), shapes.fields.merged)
+        return note if flds == note.flds else note._replace(flds=flds, derived="")
+
+    def _card(self, change: Change, side: Side) -> Change:
+        return Change(self._placed(change.ancestor, None), self._placed(change.now, side))
+
+    def _placed(self, card: Card | None, whose: Whose) -> Card | None:
+        key, templates = self._template(card, whose)
+        return card._replace(ord=templates.index(key)) if card and key in templates else card
+
+    def _orphan(self, cid: int, change: Change, side: Side) -> bool:
+        """Whether a new card's template was removed on the other side; if so, note it."""
+        key, templates = self._template(change.now, side)
+        orphan = change.ancestor is None and bool(templates) and key not in templates
+        if orphan:
+            self.dropped.add(cid)
+        return orphan
+
+    def _template(self, card: Card | None, whose: Whose) -> tuple[str, Keys]:
+        """Return the key of a card's template, and the merged order; nothing where its shape did not change."""
+        shapes = self.shapes.get(self.mids.get(card.nid, 0)) if card else None
+        if card is None or shapes is None or shapes.cloze or not shapes.templates.moved:
+            return "", ()
+        keys = shapes.templates.at(whose)
+        return keys[card.ord] if card.ord < len(keys) else "", shapes.templates.merged
+
+
+def _size(row: Notetype) -> tuple[int, int]:
+    return len(row.fields), len(row.templates)
+
+
+def _wrote(change: Change, mid: int, before: int, now: int) -> bool:
+    """Whether a change put text into a field, which had one place before and has another now."""
+    if change.now is None or change.now.mid != mid:
+        return False
+    text = change.now.flds.split("\x1f")[now : now + 1]
+    was = change.ancestor.flds.split("\x1f")[before : before + 1] if change.ancestor else []
+    return any(text) and text != was
+
+
+def _unmoved(versions: Mapping[Whose, Notetype]) -> Layout:
+    keys = tuple(f"a{at}" for at in range(len(versions[Side.DESKTOP].fields)))
+    return Layout(dict.fromkeys(versions, keys), keys)
+
+
+def _owned(
+    layout_: Layout, whose: Whose, versions: Mapping[Whose, Notetype]
+) -> Iterator[tuple[Template, Whose]]:
+    for key in layout_.merged:
+        owner = _owner(layout_, key, whose)
+        yield versions[owner].templates[layout_.at(owner).index(key)], owner
+
+
+def _part(layout_: Layout, kind: str, whose: Whose, versions: Mapping[Whose, Notetype]) -> Iterator[Field]:
+    for key in layout_.merged:
+        owner = _owner(layout_, key, whose)
+        part: Field = getattr(versions[owner], kind)[layout_.at(owner).index(key)]
+        yield part
+
+
+def _owner(layout_: Layout, key: str, whose: Whose) -> Whose:
+    """Return the version to take a part from: this one, else the ancestor, else whoever added it."""
+    order: tuple[Whose, ...] = (whose, None, Side.PHONE, Side.DESKTOP)
+    return next(each for each in order if key in layout_.at(each))
