@@ -80,7 +80,7 @@ def test_a_card_that_moved_to_another_template_with_its_note_stands_there():
     tagged = note(1001, tags=" t1 ")
     flagged = BASE[Table.CARDS][2002]._replace(flags=3, mod=LATER)
     world = equal(sync(BASE, after(swapped, moved, gone=[(Table.CARDS, 2001)]), after(tagged, flagged)))
-    assert world[Table.CARDS][2002] == moved._replace(flags=3)
+    assert world[Table.CARDS][2002] == moved._replace(flags=3, mod=LATER + 1)
     assert 2001 not in world[Table.CARDS]
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
 from usbsync.core.changes import Changes, Key, Row, Table
 from usbsync.core.conflict import Conflict, Side
 from usbsync.core.reconcile import Reconciled
+from usbsync.core.stamps import stamped
 
 
 class Source(Enum):
@@ -83,6 +84,7 @@ class Plan:
 def make_plan(desktop: Changes, phone: Changes, result: Reconciled) -> Plan:
     """Compare the result with what each side holds."""
     sides = {Side.DESKTOP: desktop, Side.PHONE: phone}
+    result = replace(result, rows=stamped(result.rows, desktop, phone))
     plans = {side: _side_plan(sides[side], sides[side.other], result) for side in Side}
     return Plan(plans[Side.DESKTOP], plans[Side.PHONE], result.conflicts)
 
