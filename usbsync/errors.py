@@ -109,6 +109,12 @@ class DamagedData(UsbsyncError):
     hint = "nothing was changed; in Anki or AnkiDroid run Check Database, or restore a backup"
 
 
+class NewerState(DamagedData):
+    """A newer usbsync wrote a state file; it is sound, and not ours to judge."""
+
+    hint = "update usbsync; nothing was changed"
+
+
 class UnsupportedCollection(DamagedData):
     """A collection of a schema this version cannot write back."""
 

@@ -8,16 +8,17 @@ then on the record says what is to be done, every step of it can be done twice, 
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from usbsync.core.conflict import Side
-from usbsync.core.media import Add, MediaPlan, Replace
+from usbsync.core.media import Add, Delete, MediaPlan, Replace
 from usbsync.errors import Busy, NoSpace, PhoneFailed, UsbsyncError
 from usbsync.media.move import backup_media, bytes_to_move, check_targets, fetch, steps
 from usbsync.session.journal import Cut, SideRecord, write_cut
@@ -47,6 +48,10 @@ class Work:
     ancestor: Ancestor | None  # what is then remembered; None: nothing, the next sync is a first one
     note: str
     facts: Mapping[str, Any] = field(default_factory=dict)
+    contained: tuple[
+        Side, ...
+    ] = ()  # the sides whose old collection is part of the other's new one, ids and all
+    rewinds: bool = False  # the new collections are older than what is remembered now
     stage_media: StageMedia | None = None  # where the media does not come from the other side
 
 
@@ -57,37 +62,43 @@ def apply(meeting: Meeting, work: Work, talk: Talk) -> str:
     finishes what this one could not.
     """
     check_space(meeting, work)
-    backup = back_up(meeting, work, talk)
-    try:
-        _stage(meeting, work, talk)
-        with meeting.desktop.still():
+    backups = Backups(meeting.pair)
+    backups.sweep()
+    folder = backups.begin()
+    with ExitStack() as still:
+        try:
+            facts = back_up(meeting, work, folder, talk)
+            _stage(meeting, work, talk)
+            backups.finish(
+                folder.name, note=work.note, facts=facts
+            )  # not before: what led to nothing is not offered
+            still.enter_context(meeting.desktop.still())
             _look_again(meeting, work)
-            cut = _cut(meeting, work, backup)
+            cut = _cut(meeting, work, folder.name)
             write_cut(meeting.pair, cut)
-            finish(meeting, cut, talk)
-    except BaseException:
-        _unstage_unless_committed(meeting)
-        raise
-    return backup
+        except BaseException:
+            _clean_up_unless_committed(meeting, folder.name)
+            raise
+        carry_out(meeting, cut, talk)
+        conclude(meeting, cut.ancestor)
+    return folder.name
 
 
-def finish(meeting: Meeting, cut: Cut, talk: Talk) -> None:
-    """Do what the commit record says and is not done yet; then remember, and drop the record."""
+def carry_out(meeting: Meeting, cut: Cut, talk: Talk) -> None:
+    """Do what the commit record says and is not done yet."""
     talk.stage("putting everything in place")
+    if cut.rewinds:  # an older ancestor is one of both sides at every moment from here on; a newer one is not
+        _remember(meeting, cut.ancestor)
     for side in (Side.PHONE, Side.DESKTOP):  # the phone first: it is the one that can go away
         _flip(meeting.replicas[side], cut.sides[side])
     for side in (Side.PHONE, Side.DESKTOP):
         if late := cut.sides[side].late:
             meeting.replicas[side].transport.apply(late)
-    conclude(meeting, cut.ancestor)
 
 
 def conclude(meeting: Meeting, ancestor: Ancestor | None) -> None:
     """Remember what both now hold, and leave nothing lying about."""
-    if ancestor is None:
-        forget(meeting.pair)
-    else:
-        remember(meeting.pair, ancestor)
+    _remember(meeting, ancestor)
     Journal(meeting.pair).clear()
     for replica in meeting.replicas.values():
         unstage(replica)
@@ -95,9 +106,16 @@ def conclude(meeting: Meeting, ancestor: Ancestor | None) -> None:
     Backups(meeting.pair).prune()
 
 
+def _remember(meeting: Meeting, ancestor: Ancestor | None) -> None:
+    if ancestor is None:
+        forget(meeting.pair)
+    else:
+        remember(meeting.pair, ancestor)
+
+
 def unstage(replica: Replica) -> None:
-    """Remove whatever is staged on one side."""
-    replica.transport.apply([Remove(replica.new), Remove(replica.folded)])
+    """Remove whatever is staged on one side, and the mark last: while it is there, all that is gone we moved."""
+    replica.transport.apply([Remove(replica.new), Remove(replica.folded), Remove(replica.mark)])
     replica.transport.remove_folder(replica.place.stage)
 
 
@@ -105,8 +123,12 @@ def sweep_work(folder: Path, using: Path) -> None:
     """Remove what earlier runs of this pair left, once no commit record needs it."""
     work = folder / WORK
     for old in [folder / PENDING, *(work.iterdir() if work.is_dir() else ())]:
-        if old != using:
-            shutil.rmtree(old, ignore_errors=True)
+        if old.is_dir() and not old.is_symlink():
+            if old != using:
+                shutil.rmtree(old, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                old.unlink()
 
 
 # ---- before the commit
@@ -134,12 +156,9 @@ def _folded(work: Work, side: Side) -> Path | None:
     return work.held[side].snapshot.folded if side in work.held else None
 
 
-def back_up(meeting: Meeting, work: Work, talk: Talk) -> str:
-    """Keep both originals, the media that will go, and the ancestor they had."""
+def back_up(meeting: Meeting, work: Work, folder: Path, talk: Talk) -> dict[str, Any]:
+    """Keep both originals, the media that will go, and the ancestor they had; returns the facts for the manifest."""
     on_bytes = talk.stage("keeping a backup of both sides")
-    backups = Backups(meeting.pair)
-    backups.sweep()
-    folder = backups.begin()
     for side, held in work.held.items():
         _link(held.snapshot.raw, folder / side / "collection.anki2")
         if held.snapshot.wal:
@@ -149,7 +168,7 @@ def back_up(meeting: Meeting, work: Work, talk: Talk) -> str:
         _link(work.old.collection, folder / "ancestor.anki2")
         facts["ancestor"] = as_record(work.old)
     backup_media(work.media, _places(meeting), folder, on_bytes)
-    return backups.finish(folder.name, note=work.note, facts=facts).id
+    return facts
 
 
 def _media_facts(plan: MediaPlan) -> dict[str, dict[str, list[Any]]]:
@@ -170,6 +189,7 @@ def _link(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
+    target.chmod(0o600)
 
 
 def _places(meeting: Meeting) -> dict[Side, Any]:
@@ -182,7 +202,7 @@ def _stage(meeting: Meeting, work: Work, talk: Talk) -> None:
     now = int(time.time())
     for side, new in work.new.items():
         replica = meeting.replicas[side]
-        sources = {replica.new: new}
+        sources = {replica.mark: _mark(meeting, side), replica.new: new}
         if folded := _folded(work, side):
             sources[replica.folded] = folded
         replica.transport.push([Push(source, target, now) for target, source in sources.items()], on_bytes)
@@ -193,6 +213,14 @@ def _stage(meeting: Meeting, work: Work, talk: Talk) -> None:
         scratch = meeting.scratch / "media"
         scratch.mkdir(exist_ok=True)
         fetch(work.media, _places(meeting), scratch, on_bytes)
+
+
+def _mark(meeting: Meeting, side: Side) -> Path:
+    """Make a file that no other apply has: it is how this one knows its own work again."""
+    mark = meeting.scratch / f"{side}.mark"
+    if not mark.exists():
+        mark.write_text(f"usbsync may remove this file\n{secrets.token_hex(16)}\n")
+    return mark
 
 
 def _check_staged(replica: Replica, sources: Mapping[str, Path]) -> None:
@@ -206,11 +234,7 @@ def _check_staged(replica: Replica, sources: Mapping[str, Path]) -> None:
 
 def _look_again(meeting: Meeting, work: Work) -> None:
     """Make sure, just before the commit, that both sides are what the plan was made for."""
-    if running := meeting.app.running():
-        raise Busy(
-            f"{', '.join(running)} was started on the phone meanwhile; nothing was changed",
-            hint="leave AnkiDroid closed for a moment and run the command again",
-        )
+    look_for_app(meeting)
     for side, before in work.before.items():
         if (meeting.replicas[side].fingerprint() or "") != before:
             raise Busy(
@@ -221,12 +245,24 @@ def _look_again(meeting: Meeting, work: Work) -> None:
         check_targets(work.media, _places(meeting))
 
 
-def _unstage_unless_committed(meeting: Meeting) -> None:
+def look_for_app(meeting: Meeting) -> None:
+    """Make sure that AnkiDroid is still stopped."""
+    if running := meeting.app.running():
+        raise Busy(
+            f"{', '.join(running)} was started on the phone meanwhile; nothing was changed",
+            hint="leave AnkiDroid closed for a moment and run the command again",
+        )
+
+
+def _clean_up_unless_committed(meeting: Meeting, backup: str) -> None:
     """Clean up after a failure; once the record is written, what is staged is needed to finish."""
-    with suppress(UsbsyncError):  # the first failure is the one to tell
-        if Journal(meeting.pair).read() is None:
-            for replica in meeting.replicas.values():
-                unstage(replica)
+    if Journal(meeting.pair).path.exists():
+        return
+    with suppress(UsbsyncError, OSError):  # the first failure is the one to tell
+        Backups(meeting.pair).drop(backup)
+    for replica in meeting.replicas.values():
+        with suppress(UsbsyncError):
+            unstage(replica)
 
 
 # ---- the commit record, and after it
@@ -242,9 +278,11 @@ def _cut(meeting: Meeting, work: Work, backup: str) -> Cut:
     fsync_folder(pending)
     return Cut(
         backup=backup,
-        sides={side: _side_record(meeting.replicas[side], work, olds.get(side)) for side in Side},
+        sides={side: _side_record(meeting, side, work, olds.get(side)) for side in Side},
         ancestor=ancestor,
         media_before=dict(work.old.media) if work.old else {},
+        contained=work.contained,
+        rewinds=work.rewinds,
     )
 
 
@@ -255,7 +293,9 @@ def _kept(source: Path, target: Path) -> Path:
     return target
 
 
-def _side_record(replica: Replica, work: Work, old: Path | None) -> SideRecord:
+def _side_record(meeting: Meeting, side: Side, work: Work, old: Path | None) -> SideRecord:
+    replica = meeting.replicas[side]
+    plan, path = work.media.of(side), replica.place.path
     media = steps(work.media, replica.side, replica.place)
     flip: tuple[Step, ...] = ()
     if new := work.new.get(replica.side):
@@ -266,10 +306,13 @@ def _side_record(replica: Replica, work: Work, old: Path | None) -> SideRecord:
         before=work.before[replica.side],
         folded=sha256_of(folded) if folded else None,
         after=sha256_of(new) if new else None,
+        mark=sha256_of(_mark(meeting, side)) if new else None,
         old=old,
         early=media.before,
         flip=flip,
         late=media.after,
+        brings={path(step.name): step.file.sha1 for step in plan if isinstance(step, Add | Replace)},
+        takes={path(step.name): step.old.sha1 for step in plan if isinstance(step, Replace | Delete)},
     )
 
 
@@ -290,7 +333,9 @@ def _flip(replica: Replica, record: SideRecord) -> None:
     _place_media(replica, record.early)
     if record.after is None or replica.transport.stat(replica.new) is None:
         return  # nothing to flip, or flipped: since then the app may have a `-wal` that is none of ours
-    if replica.transport.hash([replica.new], "sha256").get(replica.new) != record.after:
+    if not holds(replica, replica.new, record.after):
+        if holds(replica, replica.collection, record.after):
+            return  # flipped, and what is staged is somebody else's
         raise PhoneFailed(
             f"what was staged on the {replica.side} is not whole any more; both sides are as they were"
         )
@@ -298,10 +343,15 @@ def _flip(replica: Replica, record: SideRecord) -> None:
     replica.transport.apply(
         [step for step in record.flip if not (isinstance(step, Rename) and step.source == done)]
     )
-    if replica.transport.hash([replica.collection], "sha256").get(replica.collection) != record.after:
+    if not holds(replica, replica.collection, record.after):
         raise PhoneFailed(
             f"the {replica.side}'s new collection did not take its place; run the command again"
         )
+
+
+def holds(replica: Replica, path: str, sha256: str) -> bool:
+    """Whether a side's file is there and whole."""
+    return replica.transport.hash([path], "sha256").get(path) == sha256
 
 
 def _place_media(replica: Replica, early: tuple[Step, ...]) -> None:

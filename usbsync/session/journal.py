@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,17 @@ class SideRecord:
     early: tuple[Step, ...]  # media that comes before the flip
     flip: tuple[Step, ...]
     late: tuple[Step, ...]  # media that goes after it
+    mark: str | None = None  # SHA-256 of the mark that lies there as long as nobody else tidied up
+    brings: Mapping[str, str] = field(default_factory=dict)  # path -> SHA-1 of each media file that comes
+    takes: Mapping[str, str] = field(
+        default_factory=dict
+    )  # path -> SHA-1 of each that is replaced or removed
 
     @property
     def untouched(self) -> frozenset[str]:
         """The fingerprints that read as the old collection, between the first step of the flip and the last."""
-        if self.folded is None:
-            return frozenset({self.before})
+        if self.folded is None:  # perhaps with an empty -wal, which reads the same without
+            return frozenset({self.before, self.before.partition("+")[0]})
         wal = self.before.partition("+")[2]
         return frozenset({self.before, self.folded, f"{self.folded}+{wal}"})
 
@@ -44,6 +49,10 @@ class Cut:
     sides: Mapping[Side, SideRecord]
     ancestor: Ancestor | None
     media_before: Mapping[str, str]
+    contained: tuple[
+        Side, ...
+    ] = ()  # the sides whose old collection is part of the other's new one, ids and all
+    rewinds: bool = False  # an undo: `ancestor` is older than what was remembered before
 
 
 def write_cut(pair: Pair, cut: Cut) -> None:
@@ -54,6 +63,8 @@ def write_cut(pair: Pair, cut: Cut) -> None:
             "sides": {side.value: _side_out(record) for side, record in cut.sides.items()},
             "ancestor": as_record(cut.ancestor) if cut.ancestor else None,
             "media_before": dict(cut.media_before),
+            "contained": [side.value for side in cut.contained],
+            "rewinds": cut.rewinds,
         }
     )
 
@@ -74,6 +85,8 @@ def read_cut(pair: Pair) -> Cut | None:
             sides={side: _side_in(record["sides"][side.value]) for side in Side},
             ancestor=from_record(old, journal.path) if old else None,
             media_before=record["media_before"],
+            contained=tuple(map(Side, record["contained"])),
+            rewinds=record["rewinds"],
         )
     except (KeyError, TypeError, ValueError) as error:
         raise DamagedData(
@@ -88,14 +101,27 @@ def _side_out(record: SideRecord) -> dict[str, Any]:
         "folded": record.folded,
         "after": record.after,
         "old": str(record.old) if record.old else None,
+        "mark": record.mark,
+        "brings": dict(record.brings),
+        "takes": dict(record.takes),
         **parts,
     }
 
 
 def _side_in(record: Mapping[str, Any]) -> SideRecord:
-    parts = {name: tuple(map(_step_in, record[name])) for name in ("early", "flip", "late")}
-    old = Path(record["old"]) if record["old"] else None
-    return SideRecord(record["before"], record["folded"], record["after"], old, **parts)
+    early, flip, late = (tuple(map(_step_in, record[name])) for name in ("early", "flip", "late"))
+    return SideRecord(
+        before=record["before"],
+        folded=record["folded"],
+        after=record["after"],
+        old=Path(record["old"]) if record["old"] else None,
+        early=early,
+        flip=flip,
+        late=late,
+        mark=record["mark"],
+        brings=dict(record["brings"]),
+        takes=dict(record["takes"]),
+    )
 
 
 def _step_out(step: Step) -> list[str]:

@@ -1,4 +1,9 @@
-"""Finishing, or giving up without loss, what an earlier run was cut off from after its commit."""
+"""Finishing, or giving up without loss, what an earlier run was cut off from after its commit.
+
+Since then people may have studied, the phone may have met another computer, the desktop another phone, and files of
+ours may be gone. What is remembered as the ancestor is one of both sides at every moment, so giving up is always
+safe; finishing, or building on a side's old state, is merely more exact, and is done where all that it needs is proven.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +11,23 @@ from dataclasses import replace
 
 from usbsync.core.conflict import Side
 from usbsync.core.recovery import Recovery, Standing, recovery
-from usbsync.session.apply import conclude, finish, sweep_work, unstage
+from usbsync.errors import DamagedData, NewerState
+from usbsync.session.apply import carry_out, conclude, holds, look_for_app, sweep_work, unstage
 from usbsync.session.journal import Cut, SideRecord, read_cut
 from usbsync.session.meet import Meeting
 from usbsync.session.replica import Replica
 from usbsync.session.talk import Talk
 from usbsync.state.ancestor import Ancestor
+from usbsync.state.backups import Backups
 from usbsync.state.files import sha256_of
 from usbsync.state.journal import Journal
 from usbsync.state.pair import Pair
+from usbsync.transport.base import Rename, Step
 
 
 def interrupted(pair: Pair) -> bool:
     """Whether an earlier run was cut off after its commit."""
-    return Journal(pair).read() is not None
+    return Journal(pair).path.exists()
 
 
 def recover(meeting: Meeting, talk: Talk) -> Recovery | None:
@@ -27,19 +35,22 @@ def recover(meeting: Meeting, talk: Talk) -> Recovery | None:
 
     A side that somebody worked with after the cut is never flipped: what they did would be lost.
     """
-    cut = read_cut(meeting.pair)
-    if cut is None:
+    if not interrupted(meeting.pair):
         _sweep(meeting)
         return None
+    cut = _readable(meeting, talk)
+    if cut is None:
+        _give_up(meeting)
+        return Recovery.GIVE_UP
     with meeting.desktop.still():
-        standing = {side: _standing(meeting.replicas[side], cut.sides[side]) for side in Side}
-        what, moved = recovery(standing)
+        look_for_app(meeting)
+        what, moved = _decide(meeting, cut)
         match what:
             case Recovery.FINISH:
                 talk.note("an earlier sync was interrupted: finishing it")
-                finish(meeting, cut, talk)
+                _finish(meeting, cut, talk)
             case Recovery.GIVE_UP:
-                talk.note("an earlier sync was interrupted before it changed anything: starting over")
+                talk.note("an earlier sync was interrupted and cannot be finished: starting over")
                 _give_up(meeting)
             case Recovery.REBASE if moved:
                 talk.note(f"an earlier sync was interrupted, and the {moved} was used since: merging both")
@@ -47,14 +58,49 @@ def recover(meeting: Meeting, talk: Talk) -> Recovery | None:
     return what
 
 
+def _readable(meeting: Meeting, talk: Talk) -> Cut | None:
+    try:
+        return read_cut(meeting.pair)
+    except NewerState:
+        raise
+    except DamagedData as error:
+        talk.note(f"{error}; starting over")
+        return None
+
+
+def _decide(meeting: Meeting, cut: Cut) -> tuple[Recovery, Side | None]:
+    standing = {side: _standing(meeting.replicas[side], cut.sides[side]) for side in Side}
+    what, moved = recovery(standing)
+    if what is Recovery.FINISH and not _whole(cut.ancestor):
+        return Recovery.GIVE_UP, None
+    if what is Recovery.REBASE and not (moved in cut.contained and _old_is_whole(cut.sides[moved])):
+        return Recovery.GIVE_UP, None
+    return what, moved
+
+
+def _whole(ancestor: Ancestor | None) -> bool:
+    return ancestor is None or (
+        ancestor.collection.is_file() and sha256_of(ancestor.collection) == ancestor.sha256
+    )
+
+
+def _old_is_whole(record: SideRecord) -> bool:
+    wanted = record.folded or record.before.partition("+")[0]
+    return record.old is not None and record.old.is_file() and sha256_of(record.old) == wanted
+
+
 def _standing(replica: Replica, record: SideRecord) -> Standing:
-    if record.after is None:
+    if record.after is None or record.mark is None:
         return Standing.DONE
-    untouched = (replica.fingerprint() or "") in record.untouched
-    if replica.transport.stat(replica.new):
-        return Standing.PENDING if untouched else Standing.MOVED
-    # flipped; or somebody tidied away what was staged, and it cannot be finished
-    return Standing.MOVED if untouched and record.before != record.after else Standing.DONE
+    now = replica.fingerprint() or ""
+    if now == record.after:
+        return Standing.DONE
+    if now in record.untouched:
+        # what is not there, or not whole, cannot be finished
+        return Standing.PENDING if holds(replica, replica.new, record.after) else Standing.MOVED
+    # worked with: after the flip, or before it? If the mark is gone somebody tidied up, and that says nothing
+    flipped = replica.transport.stat(replica.new) is None and holds(replica, replica.mark, record.mark)
+    return Standing.DONE if flipped else Standing.MOVED
 
 
 def _give_up(meeting: Meeting) -> None:
@@ -86,9 +132,49 @@ def _sweep(meeting: Meeting) -> None:
     for replica in meeting.replicas.values():
         left = [
             path
-            for path in (replica.new, replica.folded, replica.place.stage)
+            for path in (replica.new, replica.folded, replica.mark, replica.place.stage)
             if replica.transport.stat(path)
         ]
         if left:
             unstage(replica)
     sweep_work(meeting.pair.folder, meeting.scratch)
+    Backups(meeting.pair).sweep()
+
+
+# ---- finishing
+
+
+def _finish(meeting: Meeting, cut: Cut, talk: Talk) -> None:
+    """Do what is left, but for media that somebody changed since; remember only what did come about."""
+    sides = {side: _still_ours(meeting.replicas[side], record) for side, record in cut.sides.items()}
+    carry_out(meeting, replace(cut, sides=sides), talk)
+    conclude(meeting, _as_it_came(meeting, cut))
+
+
+def _still_ours(replica: Replica, record: SideRecord) -> SideRecord:
+    here = replica.transport.hash(sorted({*record.brings, *record.takes}), "sha1")
+
+    def ours(step: Step) -> bool:
+        path = step.target if isinstance(step, Rename) else step.path
+        return here.get(path) in {None, record.brings.get(path), record.takes.get(path)}
+
+    return replace(record, early=tuple(filter(ours, record.early)), late=tuple(filter(ours, record.late)))
+
+
+def _as_it_came(meeting: Meeting, cut: Cut) -> Ancestor | None:
+    """Let the next sync look again at each media file that is not what it was to become."""
+    if cut.ancestor is None:
+        return None
+    astray = {
+        path.rpartition("/")[2]
+        for side, record in cut.sides.items()
+        for path in _astray(meeting.replicas[side], record)
+    }
+    media = {name: sha1 for name, sha1 in cut.ancestor.media.items() if name not in astray}
+    media |= {name: sha1 for name, sha1 in cut.media_before.items() if name in astray}
+    return replace(cut.ancestor, media=media)
+
+
+def _astray(replica: Replica, record: SideRecord) -> list[str]:
+    here = replica.transport.hash(sorted(record.brings), "sha1")
+    return [path for path, sha1 in record.brings.items() if here.get(path) != sha1]

@@ -49,6 +49,11 @@ class Replica:
         return f"{self.collection}.usbsync-folded"
 
     @property
+    def mark(self) -> str:
+        """Where an apply puts its mark, which tells "flipped" from "somebody else took away what was staged"."""
+        return f"{self.collection}.usbsync-mark"
+
+    @property
     def place(self) -> Place:
         """Where its media is."""
         return Place(self.transport, self.media)

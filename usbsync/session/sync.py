@@ -76,11 +76,27 @@ def _carry_out(
     new = _next_ancestor(meeting, ancestor, collection, media)
     if collection.new or not media.empty:
         note = _RESULTS.get(collection.start, Result.MERGED).value
-        work = Work(collection.before, collection.held, collection.new, media.plan, ancestor, new, note)
+        work = Work(
+            before=collection.before,
+            held=collection.held,
+            new=collection.new,
+            media=media.plan,
+            old=ancestor,
+            ancestor=new,
+            note=note,
+            contained=_contained(collection, ancestor),
+        )
         return apply(meeting, work, talk)
     if ancestor is None or replace(new, when=ancestor.when, collection=ancestor.collection) != ancestor:
         conclude(meeting, new)
     return None
+
+
+def _contained(collection: CollectionWork, ancestor: Ancestor | None) -> tuple[Side, ...]:
+    """Say whose old collection is part of the other's new one, should an interrupted apply have to build on it."""
+    if collection.start is not Start.MERGE:
+        return ()
+    return tuple(Side) if ancestor else (Side.DESKTOP,)  # at a first merge the phone's rows get other ids
 
 
 def _next_ancestor(

@@ -84,6 +84,7 @@ def _work(meeting: Meeting, backup: Backup, talk: Talk) -> Work:
         ancestor=_old_ancestor(backup),
         note=Result.UNDONE.value,
         facts={"undoes": backup.id},
+        rewinds=True,
         stage_media=lambda on_bytes: _stage_media(meeting, backup, plan, on_bytes),
     )
 

@@ -150,6 +150,11 @@ class Backups:
             if not (self.folder / id_ / _MANIFEST).exists():
                 _remove(self.folder / id_)
 
+    def drop(self, id_: str) -> None:
+        """Remove one backup, complete or not; no error where there is none."""
+        if (path := self._path(id_)).exists():
+            _remove(path)
+
     def _ids(self) -> tuple[str, ...]:
         found = self.folder.iterdir() if self.folder.is_dir() else ()
         return tuple(path.name for path in found if _is_id(path.name))

@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from usbsync.errors import DamagedData
+from usbsync.errors import DamagedData, NewerState
 from usbsync.state.files import durable_write
 
 if TYPE_CHECKING:
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 T = TypeVar("T")
-
-_NEWER = "update usbsync; nothing was changed"
 
 
 def write_record(path: Path, record: Mapping[str, object], *, version: int) -> None:
@@ -44,7 +42,7 @@ def read_record(path: Path, *, version: int) -> dict[str, Any] | None:
 def _opened(whole: object, version: int, path: Path) -> dict[str, Any]:
     match whole:
         case {"version": int(found)} if found > version:
-            raise DamagedData(f"{path} was written by a newer usbsync (format {found})", hint=_NEWER)
+            raise NewerState(f"{path} was written by a newer usbsync (format {found})")
         case {"version": int(), "sha256": str(checksum), "record": dict(record)} if checksum == _sum(
             _text(record)
         ):

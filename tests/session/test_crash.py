@@ -1,0 +1,186 @@
+"""Promise 1, by exhaustion: a sync is ended at each change it makes to the disk, and at each operation of its cables.
+
+Wherever it ends, each side reads as it did or as it was to become; a plain sync then brings both to what an
+undisturbed one would have made of them, byte for byte in media and row for row in collections; what was replaced is in
+a backup; nothing is left lying about. USBSYNC_CRASH_ALL=1 tries every place; without it a stride picks some.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+
+import pytest
+from session import cuts
+from session.scenes import (
+    World,
+    assert_alike,
+    both_work,
+    content,
+    dump,
+    files,
+    kept,
+    kept_media,
+    killed_while,
+    strays,
+    with_past,
+    work_in,
+)
+
+from usbsync.errors import PhoneFailed
+from usbsync.session import meet
+from usbsync.transport.wrap import Faulty, When
+
+ALL = os.environ.get("USBSYNC_CRASH_ALL") == "1"
+SCENES = ("plain", "phone with a -wal", "both with a -wal", "media only", "undo")
+
+
+def stride(count: int, few: int) -> range:
+    """Every place, or about `few` of them, the first and the last among them."""
+    return range(1, count + 1, 1 if ALL else max(1, count // few))
+
+
+@dataclass
+class Scene:
+    """A world about to be synced, and what it was and would become."""
+
+    world: World
+    run: object
+    saved: object
+    count: int
+    old: list
+    new: list
+    final: list
+    media: tuple
+    lost: set
+
+    def again(self) -> World:
+        self.world.restore(self.saved)
+        return self.world
+
+
+def scene(root, name: str) -> Scene:
+    world = with_past(root / "w")
+    if name != "media only":
+        both_work(world)
+    else:
+        (world.desktop.with_suffix(".media") / "desktop-new").write_text("made on the desktop")
+        (world.phone.with_suffix(".media") / "phone-drops").unlink()
+    if name in {"phone with a -wal", "both with a -wal"}:
+        killed_while(world.phone, lambda col: work_in(col, "train", 6))
+    if name == "both with a -wal":
+        killed_while(world.desktop, lambda col: work_in(col, "desk", 4))
+    run = world.sync
+    if name == "undo":
+        world.sync()
+        run = world.undo
+    saved = world.save()
+    old, had = [dump(side) for side in world.both], [files(side) for side in world.both]
+    scratch = world.pair.folder / "work"
+    count = len(cuts.changes(world.root, scratch, run))
+    new = [dump(side) for side in world.both]
+    media = tuple(files(side) for side in world.both)
+    assert (old[0] == new[0]) == (old[1] == new[1]) == (name == "media only")  # liveness: it does change both
+    lost = {data.decode() for was in had for name, data in was.items() if media[0].get(name) != data}
+    final = [content(side) for side in world.both]
+    return Scene(world, run, saved, count, old, new, final, media, lost)
+
+
+@pytest.fixture(scope="module", params=SCENES)
+def ready(request, tmp_path_factory):
+    return scene(tmp_path_factory.mktemp("crash"), request.param)
+
+
+def standing(at: Scene) -> str:
+    """Say what each side is, or fail: there is nothing between old and new."""
+    words = []
+    for side, old, new in zip(at.world.both, at.old, at.new, strict=True):
+        now = dump(side)
+        assert now in (old, new)
+        words.append("old" if now == old else "new")
+    return "/".join(words)
+
+
+def comes_through(at: Scene) -> None:
+    """Whatever happened, a plain sync finishes it or starts over, and nothing shows that anything was wrong."""
+    at.world.sync()
+    assert_alike(at.world)
+    assert not strays(at.world)
+    if at.run == at.world.sync:
+        assert [content(side) for side in at.world.both] == at.final
+        assert tuple(files(side) for side in at.world.both) == at.media
+        assert at.old == at.new or kept(at.world, at.old)
+        assert at.lost <= kept_media(at.world)
+
+
+@pytest.mark.parametrize("torn", [False, True], ids=["at", "torn"])
+def test_a_death_at_any_change_to_the_disk(ready, torn, record_property) -> None:
+    outcomes: Counter = Counter()
+    for at in stride(ready.count, 12):
+        world = ready.again()
+        died = cuts.dies(world.root, world.pair.folder / "work", ready.run, at, torn=torn)
+        outcomes[standing(ready) if died else "came to its end"] += 1
+        comes_through(ready)
+    record_property("outcomes", dict(outcomes))
+    assert outcomes["old/old"] or ready.old == ready.new
+
+
+def test_a_second_death_while_recovering(ready, record_property) -> None:
+    outcomes: Counter = Counter()
+    for turn, at in enumerate(stride(ready.count, 8)):
+        world = ready.again()
+        scratch = world.pair.folder / "work"
+        cuts.dies(world.root, scratch, ready.run, at)
+        cuts.dies(world.root, scratch, world.sync, 1 + turn * 5 % 29)
+        outcomes[standing(ready)] += 1
+        cuts.dies(world.root, scratch, world.sync, 1 + turn * 3 % 17, torn=True)
+        comes_through(ready)
+    record_property("outcomes", dict(outcomes))
+
+
+class Stepwise(Faulty):
+    """Loses the link between any two of the steps of an `apply`, too."""
+
+    def apply(self, steps) -> None:
+        for step in steps:
+            super().apply([step])
+
+
+def with_links(monkeypatch, wrap_phone, wrap_desktop) -> None:
+    open_phone, open_folder = meet.open_phone, meet.open_folder
+    monkeypatch.setattr(meet, "open_phone", lambda *args, **more: wrap_phone(open_phone(*args, **more)))
+    monkeypatch.setattr(meet, "open_folder", lambda path: wrap_desktop(open_folder(path)))
+
+
+def operations(monkeypatch, run) -> tuple[int, int]:
+    made = []
+    with monkeypatch.context() as patch:
+        with_links(patch, *[lambda inner: made.append(Stepwise(inner)) or made[-1]] * 2)
+        run()
+    return made[0].operations, made[1].operations
+
+
+@pytest.mark.parametrize("when", When)
+@pytest.mark.parametrize("side", ["phone", "desktop"])
+def test_a_link_that_is_lost_at_any_operation(ready, side, when, monkeypatch, record_property) -> None:
+    """A cable that goes, or a disk that fails, with everything of ours alive to clean up, or to fail at it."""
+    outcomes: Counter = Counter()
+    ready.again()
+    count = operations(monkeypatch, ready.run)[side == "desktop"]
+    for at in stride(count, 8):
+        ready.again()
+        with monkeypatch.context() as patch:
+            faulty = partial(Stepwise, fail_at=at, when=when)
+            with_links(patch, *((faulty, _as_it_is) if side == "phone" else (_as_it_is, faulty)))
+            with pytest.raises(PhoneFailed):
+                ready.run()
+        outcomes[standing(ready)] += 1
+        comes_through(ready)
+    record_property("outcomes", dict(outcomes))
+    assert outcomes["old/old"] or ready.old == ready.new
+
+
+def _as_it_is(inner):
+    return inner
