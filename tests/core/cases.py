@@ -42,3 +42,8 @@ def equal(merged) -> World:
         t: two[t] for t in Table if t is not Table.GRAVES
     }
     return one
+
+
+def both_ways(mine, theirs):
+    """Return two lists of rows as (desktop, phone), and with the sides changed."""
+    return (mine, theirs), (theirs, mine)

@@ -158,7 +158,7 @@ def _normal(hand, at):
 def import_shared(hand, a, b, c):
     """Import a shared deck: the same ids and guid wherever it is done, but a deck id of its own."""
     nid, kind = 500 + a % 2, hand.world[Table.NOTETYPES].get(101)
-    if kind is None or nid in hand.world[NOTES]:
+    if kind is None or nid in hand.world[NOTES] or (nid, GraveType.NOTE) in hand.world[Table.GRAVES]:
         return
     home = _deck_named(hand, "Shared")
     if model.is_filtered(home):
@@ -174,7 +174,7 @@ def import_notetype(hand, a, b, c):
     """Import a shared deck whose notetype is new here, with a note of it."""
     if 600 not in hand.world[Table.NOTETYPES]:
         hand.world.put(Table.NOTETYPES, model.notetype(600, "Shared type", ["One", "Two"], ["T"]))
-    if 502 not in hand.world[NOTES]:
+    if 502 not in hand.world[NOTES] and (502, GraveType.NOTE) not in hand.world[Table.GRAVES]:
         count = len(hand.world[Table.NOTETYPES][600].fields)
         fields = [f"typed{at}" for at in range(count)]
         hand.world.put(NOTES, model.note(hand.world, 502, 600, fields, guid="shared502"))

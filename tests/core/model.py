@@ -221,8 +221,11 @@ def compare(base: World, desktop: World, phone: World) -> tuple[Changes, Changes
     )
     both = mine.of(Table.REVLOG).keys() & theirs.of(Table.REVLOG).keys()
     taken = (desktop[Table.REVLOG].keys() | phone[Table.REVLOG].keys()) if both else ()
-    fields = {mid: tuple(f.name for f in row.fields) for mid, row in desktop[Table.NOTETYPES].items()}
-    free = {t: 1 + max(max(world[t], default=0) for world in (base, desktop, phone)) for t in WITH_IDS}
+    types = sorted(row for world in (desktop, phone) for row in world[Table.NOTETYPES].values())
+    fields = {row.id: tuple(f.name for f in row.fields) for row in types}
+    three = (base, desktop, phone)
+    buried = max((oid for world in three for oid, _ in world[Table.GRAVES]), default=0)
+    free = {t: 1 + max(buried, *(max(world[t], default=0) for world in three)) for t in WITH_IDS}
     return mine, theirs, Context(_deck_names(base) if trees else {}, fields, frozenset(taken), free)
 
 

@@ -46,9 +46,9 @@ def worlds(hands) -> tuple[World, World]:
     return play(BASE, DESKTOP, hands[0]), play(BASE, PHONE, hands[1])
 
 
-def merge(desktop, phone, policy=Policy.NEWEST, base=BASE):
+def merge(desktop, phone, policy=Policy.NEWEST):
     """Sync two worlds; a shape that the other side would have to follow is refused, and no law's business."""
-    merged = sync(base, desktop, phone, Settlement(policy))
+    merged = sync(BASE, desktop, phone, Settlement(policy))
     assume(not merged.result.refused)
     return merged
 
@@ -73,7 +73,8 @@ def apart(one: World, other: World, hands) -> list[tuple]:
         if table != "graves":
             return True
         cleared = any(act[0] == "full_sync" for hand in hands for act in hand)
-        return not cleared and any(key[0] in BASE[t] for t in (Table.NOTES, Table.CARDS, Table.DECKS))
+        table = (Table.CARDS, Table.NOTES, Table.DECKS)[key[1]]
+        return not cleared and key[0] in BASE[table] and key[0] not in one[table]
 
     return [found for found in differences(one, other) if known(*found[:2])]
 
@@ -190,6 +191,8 @@ def _plain_units(table, row):
 
 def _declared(table, unit, value, said) -> bool:
     """Whether this is a combination that the rules declare."""
+    if unit == "mod" or unit.startswith("stamp"):
+        return value - 1 in said  # newer than what it replaces
     added_up = {"counts", "today"}
     moved = {"schedule", "deck"} if table is Table.CARDS else set()  # sent home, or into the deck of one name
     return unit in added_up | moved
@@ -314,7 +317,9 @@ def _follows(table, unit, key, three) -> bool:
         return len({world[table][key].mid for world in three}) > 1  # fields go with the notetype
     if table is Table.CARDS and unit in {"deck", "schedule"}:
         return True  # decks of one name are one; a filtered deck that is gone sends its cards home
-    return unit == "name"  # made distinct
+    if unit == "buried":
+        return three[0][table][key].queue == -1 or any(world[table][key].queue == -1 for world in three)
+    return unit in {"name", "mod"} or unit.startswith("stamp")  # made distinct, or newer
 
 
 # --- the result is sound -----------------------------------------------------------------------------

@@ -122,6 +122,16 @@ def test_a_deck_respelled_on_one_side_and_edited_on_the_other_is_both():
             assert model.config_id(world[Table.DECKS][14]) == 2
 
 
+def test_a_deck_without_cards_that_was_deleted_comes_back_for_the_child_that_the_other_side_made():
+    gone = [(Table.DECKS, 13), (Table.DECKS, 14), (Table.CARDS, 2004), (Table.NOTES, 1003)]
+    base = after(gone=[(Table.CARDS, 2003), (Table.NOTES, 1002), (Table.CARDS, 2006)])
+    merged = sync(base, after(gone=gone, base=base), after(model.deck(50, "D::New"), base=base))
+    decks = equal(merged)[Table.DECKS]
+    assert decks[13] == BASE[Table.DECKS][13]
+    assert 14 not in decks
+    assert [(c.id, c.chosen) for c in merged.conflicts] == [(13, PHONE)]
+
+
 # --- graves ------------------------------------------------------------------------------------------
 
 
@@ -146,6 +156,14 @@ def test_graves_that_a_full_sync_cleared_are_not_dug_again():
     assert merged.plan.empty
     desktop, phone = merged.worlds.values()
     assert sync(phone, desktop, phone).plan.empty
+
+
+def test_a_note_imported_anew_after_its_deletion_keeps_its_old_grave_where_that_is():
+    """As Anki leaves it; graves are sent to AnkiWeb before what lives."""
+    again = after(model.note(BASE, 3000, 100, ["a", "b"]), Grave(3000, GraveType.NOTE))
+    merged = sync(BASE, again, BASE)
+    assert merged.plan.desktop.empty
+    assert (3000, GraveType.NOTE) not in merged.worlds[PHONE][Table.GRAVES]
 
 
 def test_what_both_deleted_needs_no_grave_that_one_has_cleared():

@@ -16,7 +16,9 @@ from typing import Any
 
 from usbsync.core.changes import Change, Changes, Key, Table
 from usbsync.core.conflict import Side
+from usbsync.core.notetypes import differ
 from usbsync.core.unicase import unicase
+from usbsync.core.units import is_filtered
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Aligned:
 def align(desktop: Changes, phone: Changes, free: Mapping[Table, int]) -> Aligned:
     """Give each thing that both sides made one id of its own; `free` says from where on ids are unused."""
     sides = {Side.DESKTOP: desktop, Side.PHONE: phone}
-    for table in _IDENTITY:
+    for table in _SAME:
         for side, moves in _strangers(table, sides, free.get(table, 0)).items():
             sides[side] = _moved(table, sides[side], moves)
     dropped = {}
@@ -44,12 +46,20 @@ def align(desktop: Changes, phone: Changes, free: Mapping[Table, int]) -> Aligne
 
 
 _IDENTITY: Mapping[Table, Callable[[Any], Any]] = {
-    Table.NOTETYPES: lambda row: unicase(row.name),
-    Table.DECKS: lambda row: unicase(row.name),
+    Table.DECKS: lambda row: (unicase(row.name), is_filtered(row)),
     Table.NOTES: lambda row: row.guid,
     Table.CARDS: lambda row: (row.nid, row.ord),
 }
-"""Who a new row is, whatever its id; in the order in which ids are settled, for cards speak of notes and decks."""
+"""Who a new row is, whatever its id."""
+
+_SAME: Mapping[Table, Callable[[Any, Any], bool]] = {
+    Table.NOTETYPES: lambda one, other: unicase(one.name) == unicase(other.name) or not differ(one, other),
+    Table.DECKS: lambda one, other: is_filtered(one) == is_filtered(other),
+    Table.NOTES: lambda one, other: one.guid == other.guid,
+    Table.CARDS: lambda one, other: (one.nid, one.ord) == (other.nid, other.ord),
+}
+"""Whether two new rows of one id are one thing, which one side may have renamed since (both may have it from
+AnkiWeb, or of one import); in the order in which ids are settled, for cards speak of notes and decks."""
 
 
 def _made(table: Table, changes: Changes) -> dict[Key, Any]:
@@ -58,14 +68,13 @@ def _made(table: Table, changes: Changes) -> dict[Key, Any]:
 
 def _strangers(table: Table, sides: Mapping[Side, Changes], free: int) -> dict[Side, dict[int, int]]:
     """Return, for each side, which of its new ids moves where because the other made something else of that id."""
-    identity = _IDENTITY[table]
     made = {side: _made(table, changes) for side, changes in sides.items()}
     moves: dict[Side, dict[int, int]] = {side: {} for side in Side}
     free = max([free, *(key + 1 for rows in made.values() for key in rows)])
     for key in sorted(made[Side.DESKTOP].keys() & made[Side.PHONE].keys()):
-        names = {side: identity(made[side][key]) for side in Side}
-        if names[Side.DESKTOP] != names[Side.PHONE]:
-            moves[max(Side, key=lambda side: names[side])][key] = free
+        rows = {side: made[side][key] for side in Side}
+        if not _SAME[table](rows[Side.DESKTOP], rows[Side.PHONE]):
+            moves[max(Side, key=lambda side: repr(rows[side]))][key] = free
             free += 1
     return moves
 
@@ -80,7 +89,7 @@ def _twins(table: Table, sides: Mapping[Side, Changes]) -> dict[Side, dict[int, 
     moves: dict[Side, dict[int, int]] = {side: {} for side in Side}
     for shared in made[Side.DESKTOP].keys() & made[Side.PHONE].keys():
         ids = {side: made[side][shared] for side in Side}
-        if ids[Side.DESKTOP] != ids[Side.PHONE]:
+        if all(ids[side] not in sides[side.other].of(table) for side in Side):  # else they are known apart
             loser = max(Side, key=lambda side: ids[side])
             moves[loser][ids[loser]] = ids[loser.other]
     return moves

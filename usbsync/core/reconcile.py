@@ -70,9 +70,10 @@ def reconcile(
     desktop: Changes, phone: Changes, context: Context, settlement: Settlement | None = None
 ) -> Reconciled:
     """Decide what becomes of everything that either side changed; of nothing, where something is refused."""
-    if refused := refusals(desktop, phone):
+    both = align(desktop, phone, context.free_ids)
+    if refused := refusals(both.desktop, both.phone):
         return Reconciled({}, (), desktop.ancestor_col.crt, None, refused)
-    merge = _Merge(align(desktop, phone, context.free_ids), context, settlement or Settlement())
+    merge = _Merge({Side.DESKTOP: desktop, Side.PHONE: phone}, both, context, settlement or Settlement())
     merge.run()
     crt, conflicts = _merge_crt(desktop, phone)
     scm = max(desktop.col.scm, phone.col.scm) if schema_moved(desktop, phone, merge.rows) else None
@@ -87,7 +88,10 @@ def reconcile(
 class _Merge:
     """One reconciliation under way."""
 
-    def __init__(self, both: Aligned, context: Context, settlement: Settlement) -> None:
+    def __init__(
+        self, held: Mapping[Side, Changes], both: Aligned, context: Context, settlement: Settlement
+    ) -> None:
+        self.held = held  # in each side's own ids
         self.sides = {Side.DESKTOP: both.desktop, Side.PHONE: both.phone}
         self.dropped = both.dropped
         self.context = context
@@ -348,11 +352,13 @@ class _Merge:
         """Bring back decks that cards live in, and the parents of decks that live."""
         cards = list(self.living(Table.CARDS))
         needed = {card.did for card in cards} | {card.odid for card in cards if card.odid}
-        while needed:
+        while True:
             self.restore(Table.DECKS, needed)
             alive = {did for did, row in self.rows[Table.DECKS].items() if row is not None}
             parents = {self.spots[did].parent for did in alive if did in self.spots}
             needed = {did for did in parents if did and self.rows[Table.DECKS].get(did, did) is None}
+            if not needed:
+                return
 
     def name_decks(self) -> None:
         """Write the merged tree out as names."""
@@ -400,11 +406,13 @@ class _Merge:
         """
         found = self.pair(Table.GRAVES)
         for table, kind in _BURIED.items():
-            pair = self.pair(table)
+            pair = {side: changes.of(table) for side, changes in self.held.items()}
             for oid, row in self.rows[table].items():
-                if row is None and not all(_deleted(pair[side], oid) for side in Side):
+                if row is None and not all(_lacks(pair, side, oid) for side in Side):
                     self.rows[Table.GRAVES][oid, kind] = Grave(oid, kind)
-                elif row is not None and any((oid, kind) in graves for graves in found.values()):
+                elif row is not None and any(
+                    _lacks(pair, side, oid) and (oid, kind) in found[side] for side in Side
+                ):
                     self.rows[Table.GRAVES][oid, kind] = None
 
 
@@ -421,8 +429,10 @@ def _keys(pair: Pair) -> list[Key]:
     return sorted(pair[Side.DESKTOP].keys() | pair[Side.PHONE].keys())
 
 
-def _deleted(changes: Mapping[Key, Change], key: Key) -> bool:
-    return key in changes and changes[key].now is None
+def _lacks(pair: Pair, side: Side, key: Key) -> bool:
+    """Whether a side does not hold a row that changed or comes to be."""
+    own, other = pair[side].get(key), pair[side.other].get(key)
+    return own.now is None if own else other is None or other.ancestor is None
 
 
 def _edited(row: Any) -> int:
