@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -21,6 +24,17 @@ def pytest_terminal_summary(terminalreporter) -> None:
         terminalreporter.write_line(
             "cut at: " + ", ".join(f"{what}: {n}" for what, n in sorted(total.items()))
         )
+
+
+@pytest.fixture(scope="session")
+def quick(tmp_path_factory):
+    """A folder whose fsync costs nothing, for the tests that sync a thousand times."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        yield tmp_path_factory.mktemp("quick")
+        return
+    with TemporaryDirectory(prefix="usbsync-test-", dir=memory) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

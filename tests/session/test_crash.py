@@ -11,6 +11,8 @@ import os
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 from session import cuts
@@ -89,8 +91,8 @@ def scene(root, name: str) -> Scene:
 
 
 @pytest.fixture(scope="module", params=SCENES)
-def ready(request, tmp_path_factory):
-    return scene(tmp_path_factory.mktemp("crash"), request.param)
+def ready(request, quick):
+    return scene(Path(mkdtemp(dir=quick)), request.param)
 
 
 def standing(at: Scene) -> str:
@@ -118,7 +120,7 @@ def comes_through(at: Scene) -> None:
 @pytest.mark.parametrize("torn", [False, True], ids=["at", "torn"])
 def test_a_death_at_any_change_to_the_disk(ready, torn, record_property) -> None:
     outcomes: Counter = Counter()
-    for at in stride(ready.count, 12):
+    for at in stride(ready.count, 9):
         world = ready.again()
         died = cuts.dies(world.root, world.pair.folder / "work", ready.run, at, torn=torn)
         outcomes[standing(ready) if died else "came to its end"] += 1
@@ -129,7 +131,7 @@ def test_a_death_at_any_change_to_the_disk(ready, torn, record_property) -> None
 
 def test_a_second_death_while_recovering(ready, record_property) -> None:
     outcomes: Counter = Counter()
-    for turn, at in enumerate(stride(ready.count, 8)):
+    for turn, at in enumerate(stride(ready.count, 6)):
         world = ready.again()
         scratch = world.pair.folder / "work"
         cuts.dies(world.root, scratch, ready.run, at)
@@ -169,7 +171,7 @@ def test_a_link_that_is_lost_at_any_operation(ready, side, when, monkeypatch, re
     outcomes: Counter = Counter()
     ready.again()
     count = operations(monkeypatch, ready.run)[side == "desktop"]
-    for at in stride(count, 8):
+    for at in stride(count, 6):
         ready.again()
         with monkeypatch.context() as patch:
             faulty = partial(Stepwise, fail_at=at, when=when)

@@ -11,6 +11,8 @@ import os
 import shutil
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 from session import cuts
@@ -109,8 +111,8 @@ def other_phone(world: World) -> World:
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["no -wal", "-wal"])
-def cut(request, tmp_path_factory):
-    return prepared(tmp_path_factory.mktemp("moved"), wal=request.param)
+def cut(request, quick):
+    return prepared(Path(mkdtemp(dir=quick)), wal=request.param)
 
 
 def phone_studies(cut: Cut) -> dict:
