@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,11 @@ def opened(path: Path, attach: Mapping[str, Path] | None = None) -> Iterator[Ope
         raise DamagedData(f"Anki cannot read a collection: {error}") from error
     finally:
         _close(backend)
+
+
+def reading(**attach: Path) -> AbstractContextManager[OpenCollection]:
+    """Read files under the names given, several at once and from several threads; none is opened itself."""
+    return opened(Path(":memory:"), attach)
 
 
 def _close(backend: RustBackend) -> None:

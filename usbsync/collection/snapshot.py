@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from usbsync.collection.backend import opened
+from usbsync.collection.verify import prove_pages
 from usbsync.errors import DamagedData, UnsupportedCollection
 
 MAIN = "collection.anki2"
@@ -21,7 +22,7 @@ SIDECARS = ("-wal", "-journal", "-shm")
 NEWEST_SCHEMA = 18
 _OLDEST_SCHEMA = 11
 _MAGIC = b"SQLite format 3\0"
-_CHUNK = 1 << 20
+_SMALLEST_PAGE = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +70,8 @@ def take(raw: Path, scratch: Path, whose: str) -> Snapshot:
     folded = scratch / "folded.anki2" if has_wal else None
     if folded:
         shutil.copyfile(path, folded)
-    if schema < NEWEST_SCHEMA:
-        with opened(path):
-            pass  # opening upgrades the copy (rslib `storage/upgrades`)
+    with opened(path) as col:  # opening upgrades the copy (rslib `storage/upgrades`)
+        prove_pages(col, "main", f"{whose}'s")
     return Snapshot(raw, wal if wal.exists() else None, path, folded, schema)
 
 
@@ -80,6 +80,10 @@ def _proven(path: Path, whose: str) -> int:
     with path.open("rb") as file:
         if file.read(len(_MAGIC)) != _MAGIC:
             raise DamagedData(f"the {whose}'s collection is not a SQLite file")
+    wal = path.with_name(f"{path.name}-wal")
+    if not wal.exists() and path.stat().st_size % _SMALLEST_PAGE:
+        # SQLite would read zeros where the last page is missing
+        raise DamagedData(f"the {whose}'s collection is cut short")
     try:
         with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as db:
             db.execute("pragma trusted_schema = off")

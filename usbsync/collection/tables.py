@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+from usbsync.core import wire
 from usbsync.core.changes import (
     Card,
     ConfigEntry,
@@ -19,6 +20,10 @@ from usbsync.core.changes import (
     Tag,
 )
 from usbsync.core.unicase import unicase
+from usbsync.core.units import split_deck
+from usbsync.errors import DamagedData
+
+R = TypeVar("R", bound=tuple[Any, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,7 @@ class Columns(Stored):
             bytes.fromhex(v) if n in self.blobs else v
             for n, v in zip(self.names, values[: len(self.names)], strict=True)
         ]
-        return self.make(*plain, *values[len(self.names) :])
+        return sound(self.make(*plain, *values[len(self.names) :]))
 
 
 _FOLDED = frozenset({"tag"})  # a key that is the same in other capitals
@@ -109,6 +114,34 @@ NOTETYPE_PARTS: Mapping[str, Stored] = {
     "templates": Stored(("ntid", "ord"), ("name", "mtime_secs", "config"), stamps=frozenset({"mtime_secs"})),
 }
 """The three tables of a notetype; keys are not among their names."""
+
+
+_KINDS: Mapping[str, type | tuple[type, ...]] = {"int": (int, float), "str": str, "bytes": bytes}
+
+
+def sound(row: R) -> R:
+    """Return a row as it came from a file, or refuse one of which `core` could make no sense.
+
+    SQLite keeps any kind of value in any column. Numbers may have a point: old versions of Anki left some.
+
+    Raises:
+        DamagedData: a value is not of its column's kind, or a blob is not the protobuf it should be.
+    """
+    try:
+        for value, kind in zip(row, type(row).__annotations__.values(), strict=True):
+            if kind in _KINDS and not isinstance(value, _KINDS[kind]):
+                raise DamagedData(f"a collection holds a damaged row: {_named(row)}")
+            if isinstance(value, bytes) and not isinstance(row, ConfigEntry):
+                wire.split(value)
+        if isinstance(row, Deck):
+            split_deck(row)
+    except wire.NotProtobuf as error:
+        raise DamagedData(f"a collection holds a damaged row: {_named(row)} ({error})") from error
+    return row
+
+
+def _named(row: object) -> str:
+    return f"{type(row).__name__.lower()} {getattr(row, 'id', row)!r}"[:100]
 
 
 def key_of(table: Table, row: Row) -> Any:

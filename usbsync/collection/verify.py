@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from usbsync.collection.backend import OpenCollection, opened
+from usbsync.collection.backend import OpenCollection, reading
 from usbsync.collection.tables import COLUMNS, NOTETYPE_PARTS, Stored
 from usbsync.core.changes import Table
 from usbsync.errors import DamagedData
 
 _FAULTS = {
-    "cards without a note": "select count() from cards where nid not in (select id from notes)",
-    "cards without a deck": "select count() from cards where did not in (select id from decks) "
-    "or (odid != 0 and odid not in (select id from decks))",
-    "notes without a notetype": "select count() from notes where mid not in (select id from notetypes)",
-    "notes with the wrong number of fields": "select count() from notes n "
-    "join (select ntid, count() as n from fields group by ntid) f on f.ntid = n.mid "
+    "cards without a note": "select count() from it.cards where nid not in (select id from it.notes)",
+    "cards without a deck": "select count() from it.cards where did not in (select id from it.decks) "
+    "or (odid != 0 and odid not in (select id from it.decks))",
+    "notes without a notetype": "select count() from it.notes where mid not in (select id from it.notetypes)",
+    "notes with the wrong number of fields": "select count() from it.notes n "
+    "join (select ntid, count() as n from it.fields group by ntid) f on f.ntid = n.mid "
     "where length(n.flds) - length(replace(n.flds, char(31), '')) + 1 != f.n",
 }
 
@@ -27,45 +27,56 @@ def verify(desktop: Path, phone: Path, originals: tuple[Path, Path]) -> None:
     Raises:
         DamagedData: they are not; nothing has been written to either side.
     """
-    allowed = [faults(path) for path in originals]
-    for path in (desktop, phone):
-        for what, count in faults(path).items():
-            if count > sum(before[what] for before in allowed):
-                raise DamagedData(f"the merged collection would have {count} {what}")
-    with opened(desktop, {"other": phone}) as col:
-        for difference in differences(col):
-            raise DamagedData(f"the two merged collections differ in {difference}")
+    with ThreadPoolExecutor() as pool:  # nearly all of it is SQLite's work, outside Python's lock
+        difference = pool.submit(first_difference, desktop, phone)
+        found = list(pool.map(faults, (desktop, phone)))
+    for what in _FAULTS:
+        count = max(result[what] for result in found)
+        if count and count > sum(faults(path)[what] for path in originals):
+            raise DamagedData(f"the merged collection would have {count} {what}")
+    if difference.result():
+        raise DamagedData(f"the two merged collections differ in {difference.result()}")
 
 
 def faults(path: Path) -> dict[str, int]:
     """Count what Anki's database check would find, and prove the pages sound."""
-    with opened(path) as col:
-        verdict = col.value("pragma main.quick_check(1)")
-        if verdict != "ok":
-            raise DamagedData(f"a merged collection is damaged: {verdict}")
+    with reading(it=path) as col:
+        prove_pages(col, "it", "merged")
         return {what: int(col.value(sql)) for what, sql in _FAULTS.items()}
 
 
-def differences(col: OpenCollection, *, graves: bool = False) -> Iterator[str]:
-    """Name the tables in which the open collection and the one attached as `other` differ, `usn` aside.
+def prove_pages(col: OpenCollection, schema: str, whose: str) -> None:
+    """Let SQLite walk through every page of a file.
 
-    Graves are each side's bookkeeping with AnkiWeb, which clears them at a full sync.
+    Raises:
+        DamagedData: one of them is not sound.
     """
-    for table, columns in (*COLUMNS.items(), *NOTETYPE_PARTS.items()):
-        if table is not Table.GRAVES or graves:
-            yield from _differing(col, table, columns)
-    if col.value("select (select crt from main.col) != (select crt from other.col)"):
-        yield "col.crt"
+    verdict = col.value(f"pragma {schema}.quick_check(1)")
+    if verdict != "ok":
+        raise DamagedData(f"the {whose} collection is damaged: {verdict}")
 
 
-def _differing(col: OpenCollection, table: str, columns: Stored) -> Iterator[str]:
+def first_difference(desktop: Path, phone: Path) -> str | None:
+    """Name a table in which two collections differ, bookkeeping with AnkiWeb aside; None: they are equal.
+
+    That is `usn`, and graves: a full sync with AnkiWeb clears a side's.
+    """
+    tables = (*COLUMNS.items(), *NOTETYPE_PARTS.items())
+    with reading(one=desktop, other=phone) as col:
+        for table, columns in tables:
+            if table is not Table.GRAVES and (difference := _differing(col, table, columns)):
+                return difference
+        crt = col.value("select (select crt from one.col) is (select crt from other.col)")
+        return None if crt else "col.crt"
+
+
+def _differing(col: OpenCollection, table: str, columns: Stored) -> str | None:
     """Equal counts, and no row of one that the other lacks or has otherwise: equal."""
-    if col.value(f"select (select count() from main.{table}) != (select count() from other.{table})"):
-        yield f"{table} (count)"
+    if col.value(f"select (select count() from one.{table}) != (select count() from other.{table})"):
+        return f"{table} (count)"
     key = columns.keys[0]
     rows = col.rows(
-        f"select m.{key} from main.{table} m left join other.{table} o on {columns.join('m', 'o')} "
+        f"select m.{key} from one.{table} m left join other.{table} o on {columns.join('m', 'o')} "
         f"where o.{key} is null or {columns.differ('m', 'o')} limit 1"
     )
-    if rows:
-        yield f"{table} ({rows[0][0]})"
+    return f"{table} ({rows[0][0]})" if rows else None
