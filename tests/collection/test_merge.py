@@ -327,9 +327,6 @@ def test_a_card_studied_on_both(pair, last):
     assert merged.lost == []
 
 
-@pytest.mark.xfail(
-    reason="core: two equal counts are taken for one (merge3 SAME before How.COUNTED)", strict=True
-)
 def test_lapses_of_both_are_counted(pair):
     with pair.desktop() as col:
         (cid,) = cards_of(col, "front 0")

@@ -34,6 +34,7 @@ class Contest:
     edited: Mapping[Side, int]  # when each side last wrote the row, s
     acted: Mapping[Side, int]  # when each side last acted on the card, ms
     answered: frozenset[Side] = frozenset()  # the sides on which the card was answered
+    shared: tuple[int, int] = (0, 0)  # answers and lapses that both sides hold already
     fields: tuple[str, ...] = ()
 
     def newer(self, desktop: object, phone: object) -> Side:
@@ -58,7 +59,10 @@ def merge_units(
     conflicts: list[Conflict] = []
     for unit in sorted(desktop.keys() | phone.keys() | (ancestor or {}).keys()):
         old, mine, theirs = _three(unit, ancestor, desktop, phone)
-        match merge3(old, mine, theirs):
+        outcome = merge3(old, mine, theirs)
+        if outcome is Outcome.SAME and mine != old and rule_for(contest.table, unit).how is How.COUNTED:
+            outcome = Outcome.CONFLICT  # an answer on each side counts the same as one answer
+        match outcome:
             case Outcome.SAME | Outcome.DESKTOP:
                 merged[unit] = mine
             case Outcome.PHONE:
@@ -88,7 +92,7 @@ def _clash(
             return add_today(old, mine, theirs), None
         case How.COUNTED:
             schedules = (row.get("schedule") for row in rows)
-            return add_counts(old, mine, theirs, contest.later(*schedules)), None
+            return add_counts(old, mine, theirs, contest.later(*schedules), contest.shared), None
         case How.NEWER:
             return (mine if contest.newer(mine, theirs) is Side.DESKTOP else theirs), None
         case How.LATER:
@@ -136,15 +140,22 @@ def _number(value: Any) -> tuple[int, Any]:
 
 
 def add_counts(
-    old: tuple[int, int] | None, mine: tuple[int, int], theirs: tuple[int, int], later: Side
+    old: tuple[int, int] | None,
+    mine: tuple[int, int],
+    theirs: tuple[int, int],
+    later: Side,
+    shared: tuple[int, int] = (0, 0),
 ) -> tuple[int, ...]:
-    """Add what both sides counted since the ancestor; after a reset the later act's count stands."""
+    """Add what both sides counted since the ancestor, but once what both hold already.
+
+    After a reset the later act's count stands.
+    """
     if old is None:  # both made the card, so each count may hold the same answers already
         return tuple(map(max, mine, theirs))
     last = mine if later is Side.DESKTOP else theirs
     return tuple(
-        m + t - o if m >= o and t >= o else stands
-        for o, m, t, stands in zip(old, mine, theirs, last, strict=True)
+        max(m, t, m + t - o - s) if m >= o and t >= o else stands
+        for o, m, t, s, stands in zip(old, mine, theirs, shared, last, strict=True)
     )
 
 

@@ -32,7 +32,7 @@ from usbsync.core.decks import Spot, broken_cycles, distinct, paths, spots
 from usbsync.core.merge3 import Outcome, merge3
 from usbsync.core.notetypes import Refusal, refusals, schema_moved, sort_field_apart
 from usbsync.core.retyped import fitted, standing
-from usbsync.core.reviews import last_acts, merge_reviews
+from usbsync.core.reviews import last_acts, merge_reviews, shared_answers
 from usbsync.core.rules import rule_for
 from usbsync.core.unicase import unicase
 from usbsync.core.units import JOIN, SPLIT, Units, is_filtered, options_of, sent_home, split_deck
@@ -101,6 +101,7 @@ class _Merge:
         self.contested: dict[int, Spot] = {}  # where decks stand that both sides changed
         self.retyped: dict[int, Side] = {}  # notes that have two notetypes, and whose stands
         self.acts = {side: last_acts(changes.of(Table.REVLOG)) for side, changes in self.sides.items()}
+        self.shared = shared_answers(both.desktop.of(Table.REVLOG), both.phone.of(Table.REVLOG))
 
     def run(self) -> None:
         """Merge every table, in the order in which one needs the other."""
@@ -227,6 +228,7 @@ class _Merge:
             edited=edited,
             acted={side: at for side, (at, _) in acts.items()},
             answered=frozenset(side for side, (_, answered) in acts.items() if answered),
+            shared=self.shared.get(key, (0, 0)) if table is Table.CARDS else (0, 0),
             fields=self.context.fields.get(mine.mid, ()) if table is Table.NOTES else (),
         )
 

@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping
 
 from usbsync.core.changes import Change, Review
 
-_MANUAL, _RESCHEDULED = 4, 5
+_REVIEW, _MANUAL, _RESCHEDULED = 1, 4, 5
+_AGAIN = 1
 
 
 def merge_reviews(
@@ -51,3 +52,15 @@ def last_acts(reviews: Mapping[int, Change]) -> dict[int, tuple[int, bool]]:
             at, answered = acts.get(row.cid, (0, False))
             acts[row.cid] = (max(at, row.id), answered or row.type not in {_MANUAL, _RESCHEDULED})
     return acts
+
+
+def shared_answers(desktop: Mapping[int, Change], phone: Mapping[int, Change]) -> dict[int, tuple[int, int]]:
+    """Return for each card how many answers and lapses both sides already hold, by way of AnkiWeb."""
+    shared: dict[int, tuple[int, int]] = {}
+    for key in desktop.keys() & phone.keys():
+        row = desktop[key].now
+        if row is not None and row == phone[key].now and row.type not in {_MANUAL, _RESCHEDULED}:
+            reps, lapses = shared.get(row.cid, (0, 0))
+            lapsed = row.type == _REVIEW and row.ease == _AGAIN
+            shared[row.cid] = (reps + 1, lapses + lapsed)
+    return shared

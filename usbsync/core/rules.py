@@ -1,7 +1,8 @@
 """THE table: how each unit of each table merges.
 
 A row is taken apart into units (`units.py`), each unit is merged three ways (`merge3.py`), and only where
-both sides changed it, differently, does its rule here matter. The longest matching prefix counts.
+both sides changed it, differently, does its rule here matter. The longest matching prefix counts; one that
+ends in `=` is a whole name.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ RULES: dict[Table, tuple[Rule, ...]] = {
         _work("notetype", How.POLICY, "the note was given another notetype"),
         _work("field", How.POLICY, "someone wrote in a field"),
         _work("tag", How.POLICY, "someone tagged the note"),
-        _rest("tag:leech", How.NEWER, "the scheduler tagged a leech; nobody wrote it"),
+        _rest("tag:leech=", How.NEWER, "the scheduler tagged a leech; nobody wrote it"),
         _rest("guid", How.POLICY, "an importer gave it another identity"),
         _rest("flags", How.NEWER, "unused by Anki"),
         _rest("data", How.NEWER, "unused by Anki, used by add-ons"),
@@ -89,7 +90,7 @@ RULES: dict[Table, tuple[Rule, ...]] = {
     Table.NOTETYPES: (
         _work("name", How.POLICY, "someone renamed the notetype"),
         _work("config", How.POLICY, "someone changed styling, LaTeX or the sort field"),
-        _rest("config:8", How.NEWER, "which fields a card needs: Anki works it out of the templates"),
+        _rest("config:8=", How.NEWER, "which fields a card needs: Anki works it out of the templates"),
         _work("field", How.POLICY, "someone renamed a field or changed its editor"),
         _rest("field:config:9", How.NEWER, "a field's random id"),
         _rest("template:config:8", How.NEWER, "a template's random id"),
@@ -128,5 +129,5 @@ def rule_for(table: Table, unit: str) -> Rule:
     Of fields and templates the place does not count: `field:3:config:9` is under `field:config:9`.
     """
     unit = re.sub(r"^(field|template):\d+", r"\1", unit)
-    fitting = [rule for rule in RULES[table] if unit.startswith(rule.unit)]
+    fitting = [rule for rule in RULES[table] if f"{unit}=".startswith(rule.unit)]
     return max(fitting, key=lambda rule: len(rule.unit))
