@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any, TypeVar, get_type_hints
 
 from usbsync.core import wire
 from usbsync.core.changes import (
@@ -116,9 +117,6 @@ NOTETYPE_PARTS: Mapping[str, Stored] = {
 """The three tables of a notetype; keys are not among their names."""
 
 
-_KINDS: Mapping[str, type | tuple[type, ...]] = {"int": (int, float), "str": str, "bytes": bytes}
-
-
 def sound(row: R) -> R:
     """Return a row as it came from a file, or refuse one of which `core` could make no sense.
 
@@ -128,8 +126,8 @@ def sound(row: R) -> R:
         DamagedData: a value is not of its column's kind, or a blob is not the protobuf it should be.
     """
     try:
-        for value, kind in zip(row, type(row).__annotations__.values(), strict=True):
-            if kind in _KINDS and not isinstance(value, _KINDS[kind]):
+        for value, kind in zip(row, _kinds(type(row)), strict=True):
+            if not isinstance(value, kind):
                 raise DamagedData(f"a collection holds a damaged row: {_named(row)}")
             if isinstance(value, bytes) and not isinstance(row, ConfigEntry):
                 wire.split(value)
@@ -138,6 +136,14 @@ def sound(row: R) -> R:
     except wire.NotProtobuf as error:
         raise DamagedData(f"a collection holds a damaged row: {_named(row)} ({error})") from error
     return row
+
+
+@cache
+def _kinds(row: type) -> tuple[Any, ...]:
+    """Return what `isinstance` wants of each value of a kind of row."""
+    return tuple(
+        {int: (int, float), str: str, bytes: bytes}.get(hint, object) for hint in get_type_hints(row).values()
+    )
 
 
 def _named(row: object) -> str:
