@@ -107,15 +107,14 @@ class Pair:
             with self.editing(side) as col:
                 yield col
 
-    def merge(self, settlement: Settlement | None = None, *, sound: bool = True) -> Merged:
+    def merge(self, settlement: Settlement | None = None) -> Merged:
         """Merge, and check what holds of every merge: sound, nothing left to do."""
         self.merges += 1
         folder = self.folder / f"merge-{self.merges}"
         done = merge(folder, self.ancestor, self.desktop_path, self.phone_path, settlement)
         assert not done.result.refused
-        if sound:
-            assert database_check(done.desktop) == []
-            assert database_check(done.phone) == []
+        assert database_check(done.desktop) == []
+        assert database_check(done.phone) == []
         again = merge(folder / "again", done.phone, done.desktop, done.phone)
         assert again.plan.empty
         assert not again.result.conflicts

@@ -35,6 +35,15 @@ class OpenCollection:
         yield
         self.rows("commit")
 
+    def load_all(self) -> None:
+        """Let Anki make sense of all that it keeps as one: decks, options, notetypes, tags, preferences."""
+        self._backend.get_all_decks_legacy()
+        self._backend.all_deck_config_legacy()
+        for one in self._backend.get_notetype_names():
+            self._backend.get_notetype(one.id)
+        self._backend.all_tags()
+        self._backend.get_all_config()
+
     def refresh_notes(self, nids: Sequence[int]) -> None:
         """Let Anki work out sort field and checksum of these notes (rslib `after_note_updates`)."""
         self._backend.after_note_updates(nids=nids, mark_notes_modified=False, generate_cards=False)

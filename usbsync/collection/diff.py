@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from usbsync.collection.backend import OpenCollection, opened
-from usbsync.collection.tables import COLUMNS, NOTETYPE_PARTS, Columns, key_of, sound
+from usbsync.collection.tables import COLUMNS, NOTETYPE_PARTS, Columns, hex_of, key_of, sound, unhex
 from usbsync.core.changes import Change, Changes, Col, Field, Key, Notetype, Row, Table, Template
 from usbsync.core.reconcile import Context
+from usbsync.errors import DamagedData
 
 _NEAR = 1000  # how far from a colliding review a free id is looked for, ms
 
@@ -110,7 +111,9 @@ def touched(col: OpenCollection, table: str) -> Iterator[int]:
             f"select distinct m.{key} from {one}.{table} m left join {other}.{table} a "
             f"on {columns.join('m', 'a')} where a.{key} is null or {columns.differ('m', 'a')}"
         ):
-            yield int(mid)
+            if not isinstance(mid, int):
+                raise DamagedData(f"a collection holds a damaged row: {table} of {mid!r:.40}")
+            yield mid
 
 
 def notetypes(col: OpenCollection, schema: str, ids: Sequence[int]) -> dict[int, Notetype]:
@@ -118,12 +121,12 @@ def notetypes(col: OpenCollection, schema: str, ids: Sequence[int]) -> dict[int,
     chosen = ", ".join(str(int(mid)) for mid in ids)
     fields = _parts(
         col.rows(
-            f"select ntid, name, hex(config) from {schema}.fields where ntid in ({chosen}) order by ntid, ord"
+            f"select ntid, name, {hex_of('config')} from {schema}.fields where ntid in ({chosen}) order by ntid, ord"
         )
     )
     templates = _parts(
         col.rows(
-            f"select ntid, name, mtime_secs, hex(config) from {schema}.templates "
+            f"select ntid, name, mtime_secs, {hex_of('config')} from {schema}.templates "
             f"where ntid in ({chosen}) order by ntid, ord"
         )
     )
@@ -133,13 +136,13 @@ def notetypes(col: OpenCollection, schema: str, ids: Sequence[int]) -> dict[int,
                 mid,
                 name,
                 mtime,
-                bytes.fromhex(config),
-                tuple(sound(Field(n, bytes.fromhex(c))) for n, c in fields.get(mid, ())),
-                tuple(sound(Template(n, t, bytes.fromhex(c))) for n, t, c in templates.get(mid, ())),
+                unhex(config),
+                tuple(sound(Field(n, unhex(c))) for n, c in fields.get(mid, ())),
+                tuple(sound(Template(n, t, unhex(c))) for n, t, c in templates.get(mid, ())),
             )
         )
         for mid, name, mtime, config in col.rows(
-            f"select id, name, mtime_secs, hex(config) from {schema}.notetypes where id in ({chosen})"
+            f"select id, name, mtime_secs, {hex_of('config')} from {schema}.notetypes where id in ({chosen})"
         )
     }
 
@@ -150,6 +153,8 @@ def _parts(rows: Sequence[Sequence[Any]]) -> dict[int, list[Sequence[Any]]]:
 
 def _col(col: OpenCollection, schema: str) -> Col:
     (crt, scm), *_ = col.rows(f"select crt, scm from {schema}.col")
+    if not isinstance(crt, int) or not isinstance(scm, int):
+        raise DamagedData("a collection does not say when it began")
     return Col(crt, scm)
 
 

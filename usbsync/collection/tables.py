@@ -56,7 +56,7 @@ class Columns(Stored):
 
     def read(self, alias: str) -> str:
         """Return the SELECT list that `row` understands."""
-        texts = [f"hex({alias}.{n})" if n in self.blobs else f"{alias}.{n}" for n in self.names]
+        texts = [hex_of(f"{alias}.{n}") if n in self.blobs else f"{alias}.{n}" for n in self.names]
         if self.derived:
             texts.append(" || '|' || ".join(f"quote({alias}.{n})" for n in self.derived))
         return ", ".join(texts)
@@ -69,10 +69,20 @@ class Columns(Stored):
     def row(self, values: Sequence[Any]) -> Row:
         """Make a row of what `read` gave."""
         plain = [
-            bytes.fromhex(v) if n in self.blobs else v
+            unhex(v) if n in self.blobs else v
             for n, v in zip(self.names, values[: len(self.names)], strict=True)
         ]
         return sound(self.make(*plain, *values[len(self.names) :]))
+
+
+def hex_of(column: str) -> str:
+    """Return the expression that reads a blob (Anki's connection speaks JSON); what is no blob comes as null."""
+    return f"iif(typeof({column}) = 'blob', hex({column}), null)"
+
+
+def unhex(text: str | None) -> Any:
+    """Return the bytes that `hex_of` read, or None, which `sound` refuses."""
+    return None if text is None else bytes.fromhex(text)
 
 
 _FOLDED = frozenset({"tag"})  # a key that is the same in other capitals
@@ -120,7 +130,7 @@ NOTETYPE_PARTS: Mapping[str, Stored] = {
 def sound(row: R) -> R:
     """Return a row as it came from a file, or refuse one of which `core` could make no sense.
 
-    SQLite keeps any kind of value in any column. Numbers may have a point: old versions of Anki left some.
+    SQLite keeps any kind of value in any column, and Anki cannot load decks of which one has a wrong one.
 
     Raises:
         DamagedData: a value is not of its column's kind, or a blob is not the protobuf it should be.
@@ -138,11 +148,18 @@ def sound(row: R) -> R:
     return row
 
 
+_POINTED = frozenset(
+    {"due", "odue", "ivl", "last_ivl"}
+)  # where old versions of Anki left numbers with a point
+
+
 @cache
 def _kinds(row: type) -> tuple[Any, ...]:
     """Return what `isinstance` wants of each value of a kind of row."""
+    plain = {int: int, str: str, bytes: bytes}
     return tuple(
-        {int: (int, float), str: str, bytes: bytes}.get(hint, object) for hint in get_type_hints(row).values()
+        (int, float) if name in _POINTED else plain.get(hint, object)
+        for name, hint in get_type_hints(row).items()
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from usbsync.collection.backend import OpenCollection, reading
+from usbsync.collection.backend import OpenCollection, opened, reading
 from usbsync.collection.tables import COLUMNS, NOTETYPE_PARTS, Stored
 from usbsync.core.changes import Table
 from usbsync.errors import DamagedData
@@ -36,6 +36,8 @@ def verify(desktop: Path, phone: Path, originals: tuple[Path, Path]) -> None:
             raise DamagedData(f"the merged collection would have {count} {what}")
     if difference.result():
         raise DamagedData(f"the two merged collections differ in {difference.result()}")
+    with opened(desktop) as col:  # and so the other, which is equal
+        col.load_all()
 
 
 def faults(path: Path) -> dict[str, int]:
