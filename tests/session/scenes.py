@@ -143,6 +143,11 @@ def both_work(world: World) -> None:
     work_at(world.phone, "phone", 2)
 
 
+def one_name(world: World) -> None:
+    """Undo the change of a name's case, which without an ancestor nobody can tell from a second file."""
+    (media(world.desktop) / "named.png").rename(media(world.desktop) / "Named.png")
+
+
 def study(collection: Path, text: str, nid: int | None = None, field: int = 1) -> None:
     """Do what would be missed: a new note, an edit, an answer."""
     with editing(collection) as col:

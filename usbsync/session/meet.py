@@ -20,7 +20,7 @@ from usbsync.session.options import Options
 from usbsync.session.replica import Replica
 from usbsync.session.talk import Talk
 from usbsync.state.ancestor import Ancestor, load_ancestor
-from usbsync.state.files import private_folder
+from usbsync.state.files import private_folder, speaking
 from usbsync.state.home import state_home
 from usbsync.state.pair import Pair, lock
 from usbsync.transport.base import Transport
@@ -92,7 +92,8 @@ def meet(options: Options, talk: Talk, *, dry: bool = False, stop_app: bool = Tr
             stack.enter_context(_stopped(app, talk))
         scratch = stack.enter_context(_scratch(pair, dry=dry))
         names = {Side.DESKTOP: found.name, Side.PHONE: link.identity}
-        yield Meeting(pair, replicas, app, wire, scratch, dry, names)
+        with speaking(scratch):
+            yield Meeting(pair, replicas, app, wire, scratch, dry, names)
 
 
 @contextmanager

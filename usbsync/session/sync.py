@@ -50,7 +50,7 @@ def sync(options: Options, talk: Talk, *, dry: bool = False) -> Report:
 
 def _ancestor(meeting: Meeting, options: Options) -> Ancestor | None:
     """Return what both held last; a damaged memory is no obstacle to who chooses to begin anew."""
-    if options.first is None:
+    if options.first is None and options.one_way is None:
         return meeting.ancestor()
     with suppress(DamagedData):
         ancestor = meeting.ancestor()

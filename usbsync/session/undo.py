@@ -98,10 +98,10 @@ def _old_ancestor(backup: Backup) -> Ancestor | None:
     record = backup.facts.get("ancestor")
     if not record:
         return None
-    old = from_record(record, backup.path)
-    return replace(
-        old, collection=backup.path / "ancestor.anki2", when=time.time(), seen_desktop={}, seen_phone={}
-    )
+    old = replace(from_record(record, backup.path), collection=backup.path / "ancestor.anki2")
+    if sha256_of(old.collection) != old.sha256:
+        return None  # it was damaged before it was backed up
+    return replace(old, when=time.time(), seen_desktop={}, seen_phone={})
 
 
 # ---- media
