@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from core import model
-from core.cases import BASE, after
+from core.cases import BASE, after, equal
 from core.model import sync
 from hypothesis import given
 from hypothesis import strategies as st
@@ -249,10 +249,24 @@ def test_answers_and_lapses_add_up(old, mine, theirs, later, shared, expected):
 def test_an_answer_on_each_side_counts_twice_though_the_counts_are_equal():
     old = {"counts": (3, 1), "schedule": (0,)}
     both = ({"counts": (4, 1), "schedule": (1,)}, {"counts": (4, 1), "schedule": (2,)})
-    merged, _ = merge_units(contest(Table.CARDS), old, *both)
-    assert merged["counts"] == (5, 1)
-    merged, _ = merge_units(contest(Table.CARDS, shared=(1, 0)), old, *both)
-    assert merged["counts"] == (4, 1)
+    answered = contest(Table.CARDS, answered=frozenset(Side))
+    assert merge_units(answered, old, *both)[0]["counts"] == (5, 1)
+    assert merge_units(contest(Table.CARDS, answered=frozenset({PHONE})), old, *both)[0]["counts"] == (4, 1)
+
+
+def test_two_answers_of_one_second_that_leave_the_same_card_count_twice():
+    card = BASE[Table.CARDS][2001]._replace(reps=4, lapses=2, mod=model.T0 + 5)
+    one, two = (model.Review((model.T0 + 5) * 1000 + at, 2001, 1, 1, 1, 1, 1, 1) for at in (1, 2))
+    world = equal(sync(BASE, after(card, one), after(card, two)))
+    assert (world[Table.CARDS][2001].reps, world[Table.CARDS][2001].lapses) == (5, 3)
+
+
+def test_an_answer_that_both_hold_and_one_more_on_each_side_are_three():
+    shared, one, two = (model.Review((model.T0 + at) * 1000, 2001, 3, 1, 1, 1, 1, 1) for at in (1, 2, 3))
+    mine = BASE[Table.CARDS][2001]._replace(reps=5, ivl=7, mod=model.T0 + 2)
+    theirs = mine._replace(ivl=8, mod=model.T0 + 3)
+    world = equal(sync(BASE, after(mine, shared, one), after(theirs, shared, two)))
+    assert (world[Table.CARDS][2001].reps, world[Table.CARDS][2001].ivl) == (6, 8)
 
 
 def test_after_a_reset_the_later_act_counts():

@@ -33,9 +33,14 @@ class Contest:
     settlement: Settlement
     edited: Mapping[Side, int]  # when each side last wrote the row, s
     acted: Mapping[Side, int]  # when each side last acted on the card, ms
-    answered: frozenset[Side] = frozenset()  # the sides on which the card was answered
+    answered: frozenset[Side] = frozenset()  # the sides that have answers of their own to the card
     shared: tuple[int, int] = (0, 0)  # answers and lapses that both sides hold already
     fields: tuple[str, ...] = ()
+
+    @property
+    def both_answered(self) -> bool:
+        """Whether each side has answers of its own."""
+        return len(self.answered) == len(Side)
 
     def newer(self, desktop: object, phone: object) -> Side:
         """Say whose edit is newer; of two in the same second, the greater value's (the same on both sides)."""
@@ -60,8 +65,12 @@ def merge_units(
     for unit in sorted(desktop.keys() | phone.keys() | (ancestor or {}).keys()):
         old, mine, theirs = _three(unit, ancestor, desktop, phone)
         outcome = merge3(old, mine, theirs)
-        if outcome is Outcome.SAME and mine != old and rule_for(contest.table, unit).how is How.COUNTED:
-            outcome = Outcome.CONFLICT  # an answer on each side counts the same as one answer
+        if (
+            outcome is Outcome.SAME
+            and contest.both_answered
+            and rule_for(contest.table, unit).how is How.COUNTED
+        ):
+            outcome = Outcome.CONFLICT  # an answer on each side leaves the same count as one answer on both
         match outcome:
             case Outcome.SAME | Outcome.DESKTOP:
                 merged[unit] = mine
@@ -114,10 +123,9 @@ def _by_policy(contest: Contest, unit: str, old: Any, mine: Any, theirs: Any) ->
 def _later(contest: Contest, unit: str, old: Any, mine: Any, theirs: Any) -> tuple[Any, Conflict]:
     where: Where = (contest.table.value, contest.id, unit)
     chosen = contest.settlement.answers.get(where) or contest.later(mine, theirs)
-    both = len(contest.answered) == len(Side)
     reason = (
         "answered on both; the later answer sets the schedule, all answers are kept"
-        if both
+        if contest.both_answered
         else "answered on one side, rescheduled on the other; the later act sets the schedule"
     )
     weight = Weight.COUNTED if contest.answered else Weight.LOST

@@ -100,8 +100,9 @@ class _Merge:
         self.conflicts: list[Conflict] = []
         self.contested: dict[int, Spot] = {}  # where decks stand that both sides changed
         self.retyped: dict[int, Side] = {}  # notes that have two notetypes, and whose stands
-        self.acts = {side: last_acts(changes.of(Table.REVLOG)) for side, changes in self.sides.items()}
-        self.shared = shared_answers(both.desktop.of(Table.REVLOG), both.phone.of(Table.REVLOG))
+        reviews = self.pair(Table.REVLOG)
+        self.acts = {side: last_acts(reviews[side], reviews[side.other]) for side in Side}
+        self.shared = shared_answers(reviews[Side.DESKTOP], reviews[Side.PHONE])
 
     def run(self) -> None:
         """Merge every table, in the order in which one needs the other."""
@@ -143,13 +144,17 @@ class _Merge:
         mine, theirs = pair[Side.DESKTOP].get(key), pair[Side.PHONE].get(key)
         if mine is None or theirs is None:
             return (mine or theirs).now  # type: ignore[union-attr]  # only one side touched it
-        if mine.now == theirs.now:
+        if mine.now == theirs.now and not (table is Table.CARDS and self.answered_on_both(key)):
             return mine.now  # both did the same
         if mine.now is None:
             return self.deletion(table, key, Side.DESKTOP, theirs, split)  # deleted here, changed there
         if theirs.now is None:
             return self.deletion(table, key, Side.PHONE, mine, split)
         return self.contest(table, key, mine, theirs, split)  # changed on both
+
+    def answered_on_both(self, key: int) -> bool:
+        """Whether each side has answers of its own to a card; it may look the same after them, but counts both."""
+        return all(self.acts[side].get(key, (0, False))[1] for side in Side)
 
     def deletion(self, table: Table, key: Key, deleter: Side, other: Change, split: _Split) -> Any:
         """Decide between a deletion and a change: work that someone wrote beats it, a mere review does not."""

@@ -44,11 +44,14 @@ def _standing(change: Change | None) -> Review | None:
     return None if change is None else change.now
 
 
-def last_acts(reviews: Mapping[int, Change]) -> dict[int, tuple[int, bool]]:
-    """Return for each card when it was last acted on (ms), and whether it was answered at all."""
+def last_acts(reviews: Mapping[int, Change], across: Mapping[int, Change]) -> dict[int, tuple[int, bool]]:
+    """Return for each card when one side last acted on it (ms), and whether it was answered at all.
+
+    What both sides hold already, by way of AnkiWeb, is no act of either.
+    """
     acts: dict[int, tuple[int, bool]] = {}
-    for change in reviews.values():
-        if change.ancestor is None and (row := change.now):
+    for key, change in reviews.items():
+        if change.ancestor is None and (row := change.now) and row != _standing(across.get(key)):
             at, answered = acts.get(row.cid, (0, False))
             acts[row.cid] = (max(at, row.id), answered or row.type not in {_MANUAL, _RESCHEDULED})
     return acts
