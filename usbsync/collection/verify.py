@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -59,26 +60,31 @@ def prove_pages(col: OpenCollection, schema: str, whose: str) -> None:
 
 
 def first_difference(desktop: Path, phone: Path) -> str | None:
-    """Name a table in which two collections differ, bookkeeping with AnkiWeb aside; None: they are equal.
-
-    That is `usn`, and graves: a full sync with AnkiWeb clears a side's.
-    """
-    tables = (*COLUMNS.items(), *NOTETYPE_PARTS.items())
+    """Name a table in which two collections differ, bookkeeping with AnkiWeb aside; None: they are equal."""
     with reading(one=desktop, other=phone) as col:
-        for table, columns in tables:
-            if table is not Table.GRAVES and (difference := _differing(col, table, columns)):
-                return difference
-        crt = col.value("select (select crt from one.col) is (select crt from other.col)")
-        return None if crt else "col.crt"
+        return next(differences(col, one="one"), None)
 
 
-def _differing(col: OpenCollection, table: str, columns: Stored) -> str | None:
+def differences(col: OpenCollection, *, one: str = "main", graves: bool = False) -> Iterator[str]:
+    """Name the tables in which an open collection and the one attached as `other` differ, `usn` aside.
+
+    Graves are each side's bookkeeping with AnkiWeb, which clears them at a full sync.
+    """
+    for table, columns in (*COLUMNS.items(), *NOTETYPE_PARTS.items()):
+        if table is not Table.GRAVES or graves:
+            yield from _differing(col, one, table, columns)
+    if col.value(f"select (select crt from {one}.col) is not (select crt from other.col)"):
+        yield "col.crt"
+
+
+def _differing(col: OpenCollection, one: str, table: str, columns: Stored) -> Iterator[str]:
     """Equal counts, and no row of one that the other lacks or has otherwise: equal."""
-    if col.value(f"select (select count() from one.{table}) != (select count() from other.{table})"):
-        return f"{table} (count)"
+    if col.value(f"select (select count() from {one}.{table}) != (select count() from other.{table})"):
+        yield f"{table} (count)"
     key = columns.keys[0]
     rows = col.rows(
-        f"select m.{key} from one.{table} m left join other.{table} o on {columns.join('m', 'o')} "
+        f"select m.{key} from {one}.{table} m left join other.{table} o on {columns.join('m', 'o')} "
         f"where o.{key} is null or {columns.differ('m', 'o')} limit 1"
     )
-    return f"{table} ({rows[0][0]})" if rows else None
+    if rows:
+        yield f"{table} ({rows[0][0]})"
