@@ -114,8 +114,9 @@ def _by_policy(contest: Contest, unit: str, old: Any, mine: Any, theirs: Any) ->
     name = unit_name(contest.table, unit, contest.fields)
     where: Where = (contest.table.value, contest.id, name)
     chosen, reason = contest.settlement.settle(where, contest.newer(mine, theirs))
+    write = _json if contest.table is Table.CONFIG else show
     conflict = Conflict(
-        *where[:2], contest.title, name, show(old), show(mine), show(theirs), chosen, reason, Weight.LOST
+        *where[:2], contest.title, name, write(old), write(mine), write(theirs), chosen, reason, Weight.LOST
     )
     return (mine if chosen is Side.DESKTOP else theirs), conflict
 
@@ -187,7 +188,7 @@ def show(value: Any) -> str | None:
 
 
 def _show_bytes(raw: bytes) -> str:
-    """Show a protobuf field (its text or number) or a config value (its JSON)."""
+    """Show a protobuf field: its text or number."""
     try:
         if raw[:1] and raw[0] & 7 == 0:
             return str(wire.varint(raw))
@@ -195,3 +196,8 @@ def _show_bytes(raw: bytes) -> str:
         return (payload or raw).decode()
     except (wire.NotProtobuf, UnicodeDecodeError, IndexError):
         return raw.hex()
+
+
+def _json(value: bytes | None) -> str | None:
+    """Show a preference: its JSON."""
+    return None if value is None else value.decode("utf-8", "replace")
