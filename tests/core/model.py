@@ -232,6 +232,15 @@ def compare(base: World, desktop: World, phone: World) -> tuple[Changes, Changes
 WITH_IDS = (Table.NOTETYPES, Table.DECKS, Table.NOTES, Table.CARDS)
 
 
+def common(one: World, other: World) -> World:
+    """Return what two worlds have in common: the past of two that never met (`collection.acquaint`)."""
+    rows = {
+        table: {key: row for key, row in one[table].items() if other[table].get(key) == row}
+        for table in Table
+    }
+    return World(rows, one.col)
+
+
 def _changes(base: World, now: World) -> dict[Table, dict]:
     return {
         table: {
