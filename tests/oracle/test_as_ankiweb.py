@@ -45,6 +45,11 @@ class Case:
         stands = [value and value["val"] for value in values.values()]
         return self.last is not None and values[self.last] != before and (ours and ours["val"]) in stands
 
+    def was_never_shared(self, found: Difference) -> bool:
+        """Whether a grave that only Anki dug is of something made and deleted since: the other never had it."""
+        oid, kind = found.key
+        return found.one is None and (oid,) not in self.ancestor[("cards", "notes", "decks")[kind]]
+
     def was_removed(self, found: Difference) -> bool:
         """Whether a row that Anki still has was there at first, and one side removed it."""
         gone = any(found.key not in self.worked[side][found.table] for side in Side)
@@ -64,6 +69,12 @@ NAMED_DIVERGENCES = (
         ("val", "row"),
         "Anki takes the whole table of one side, so that what the other set is lost; we take each key",
         lambda found, case: case.is_of_the_last(found),
+    ),
+    Named(
+        "graves",
+        ("row",),
+        "Anki tells of the deletion of what the other side never saw; we do not",
+        lambda found, case: case.was_never_shared(found),
     ),
     Named("templates", ("mtime_secs",), "Anki drops the stamp on the way (schema 11 has none); we carry it"),
     Named("tags", ("collapsed",), "Anki does not carry that a tag's list was folded; we do"),
@@ -173,6 +184,7 @@ def test_each_named_divergence_does_occur(trial):
     with editing(trial.paths[Side.DESKTOP]) as col:
         col.tags.set_collapsed("t1", collapsed=False)
         col.tags.remove("t4")
+        col.decks.remove([col.decks.id("short-lived")])
         basic = col._backend.get_notetype(col.models.by_name("Basic")["id"])
         basic.templates[0].mtime_secs = 7
         col._backend.update_notetype(basic)
