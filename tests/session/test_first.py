@@ -261,3 +261,43 @@ def test_a_collection_that_is_gone_is_not_taken_for_emptied(tmp_path) -> None:
     world.phone.unlink()
     with pytest.raises(GuardRefused, match="the phone's collection is gone"):
         world.sync(phone_dir="/")
+
+
+@pytest.mark.parametrize("side", ["desktop", "phone"])
+def test_a_side_that_was_installed_anew_is_not_taken_for_a_great_tidying(world, side) -> None:
+    """However few the notes were."""
+    collection = getattr(world, side)
+    collection.unlink()
+    fresh(collection, 0)
+    before = sides(world)
+    with pytest.raises(GuardRefused, match=f"the {side}'s collection is empty") as told:
+        world.sync()
+    assert sides(world) == before
+    assert "--one-way" in told.value.hint
+    world.sync(one_way=OneWay.UPLOAD if side == "phone" else OneWay.DOWNLOAD)
+    assert_alike(world)
+    assert len(notes(world.desktop)) == 9
+
+
+@pytest.mark.parametrize("side", ["desktop", "phone"])
+def test_a_media_folder_that_is_gone_is_not_a_deletion_of_each_file(world, side) -> None:
+    folder = getattr(world, side).with_suffix(".media")
+    folder.rename(folder.with_name("elsewhere"))
+    with pytest.raises(GuardRefused, match=f"the {side}'s media folder is gone"):
+        world.sync()
+    folder.with_name("elsewhere").rename(folder)
+    assert world.sync().result == "unchanged"
+
+
+@pytest.mark.parametrize("side", ["desktop", "phone"])
+@pytest.mark.parametrize("folder", ["empty", "gone"])
+def test_a_side_that_begins_anew_is_given_all_media_again(world, side, folder) -> None:
+    had = files(world.desktop)
+    collection = getattr(world, side)
+    shutil.rmtree(collection.parent)
+    fresh(collection, 0)
+    if folder == "gone":
+        shutil.rmtree(media(collection))
+    world.sync(one_way=OneWay.UPLOAD if side == "phone" else OneWay.DOWNLOAD)
+    assert files(world.desktop) == had
+    assert_alike(world)

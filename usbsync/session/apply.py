@@ -69,9 +69,8 @@ def apply(meeting: Meeting, work: Work, talk: Talk) -> str:
         try:
             facts = back_up(meeting, work, folder, talk)
             _stage(meeting, work, talk)
-            backups.finish(
-                folder.name, note=work.note, facts=facts
-            )  # not before: what led to nothing is not offered
+            # not before: a backup of which nothing came would be offered for undo
+            backups.finish(folder.name, note=work.note, facts=facts)
             still.enter_context(meeting.desktop.still())
             _look_again(meeting, work)
             cut = _cut(meeting, work, folder.name)

@@ -146,6 +146,7 @@ def _merged(
     paths = {side: one.snapshot.path for side, one in work.held.items()}
     desktop, phone, context = compare(base, paths[Side.DESKTOP], paths[Side.PHONE])
     if not options.allow_mass_deletion:
+        _guard_against_emptiness(base, paths)
         _guard(desktop, phone, count_notes(base))
     return _planned(meeting, work, paths, (desktop, phone, context), options, talk)
 
@@ -176,6 +177,18 @@ def _planned(
     new = _build(meeting, plan, paths)
     counts = {side: plan.side(side).counts for side in Side}
     return CollectionWork(work.before, Start.MERGE, work.held, new, counts, plan.conflicts)
+
+
+def _guard_against_emptiness(base: Path, paths: Mapping[Side, Path]) -> None:
+    """Refuse to take an app that was installed anew for a great tidying, however few the notes were."""
+    emptied = [side for side, path in paths.items() if is_empty(path) and not is_empty(base)]
+    if emptied:
+        raise GuardRefused(
+            f"the {emptied[0]}'s collection is empty, and was not at the last sync; nothing was changed",
+            hint="to fill it from the other side use --one-way "
+            f"{'download' if emptied[0] is Side.DESKTOP else 'upload'}; "
+            "if all was deleted on purpose, run again with --allow-mass-deletion",
+        )
 
 
 def _guard(desktop: Changes, phone: Changes, notes: int) -> None:

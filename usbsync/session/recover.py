@@ -152,11 +152,13 @@ def _finish(meeting: Meeting, cut: Cut, talk: Talk) -> None:
 
 
 def _still_ours(replica: Replica, record: SideRecord) -> SideRecord:
-    here = replica.transport.hash(sorted({*record.brings, *record.takes}), "sha1")
+    staged = {step.source for step in record.early if isinstance(step, Rename)}
+    here = replica.transport.hash(sorted({*record.brings, *record.takes, *staged}), "sha1")
 
     def ours(step: Step) -> bool:
         path = step.target if isinstance(step, Rename) else step.path
-        return here.get(path) in {None, record.brings.get(path), record.takes.get(path)}
+        whole = not isinstance(step, Rename) or here.get(step.source) in {None, record.brings[path]}
+        return whole and here.get(path) in {None, record.brings.get(path), record.takes.get(path)}
 
     return replace(record, early=tuple(filter(ours, record.early)), late=tuple(filter(ours, record.late)))
 

@@ -37,9 +37,7 @@ def sync(options: Options, talk: Talk, *, dry: bool = False) -> Report:
         ancestor = _ancestor(meeting, options)
         collection = collection_work(meeting, ancestor, options, talk, clock)
         with clock.stage("media"):
-            media = (
-                media_work(meeting, ancestor, options.prefer, talk) if options.media else no_media(ancestor)
-            )
+            media = media_work(meeting, ancestor, options, talk) if options.media else no_media(ancestor)
         _guard(media, ancestor, options)
         backup = None
         if not dry:
