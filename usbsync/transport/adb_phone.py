@@ -130,7 +130,9 @@ class AdbTransport:
         if not steps:
             return
         base = f"{SCRATCH}/.usbsync-{secrets.token_hex(8)}"
-        lines = [_PROLOGUE % encoded(base), *map(_line, steps), b"end done\n"]
+        # what is moved into place must be on the flash before its new name is, or a dead battery leaves an empty file
+        settle = [b"sync\n"] if any(isinstance(step, Rename) for step in steps) else []
+        lines = [_PROLOGUE % encoded(base), *settle, *map(_line, steps), b"end done\n"]
         self._push_script(f"{base}.sh", b"".join(lines))
         seconds = 60 + self._patience + len(steps) / 20
         done = shell.run(self._opener, _AWAIT % encoded(base), seconds=seconds)
