@@ -19,7 +19,7 @@ from usbsync.session.replica import Replica
 from usbsync.session.talk import Talk
 from usbsync.state.ancestor import Ancestor
 from usbsync.state.backups import Backups
-from usbsync.state.files import sha256_of
+from usbsync.state.files import sha256_of, sweep_temporaries
 from usbsync.state.journal import Journal
 from usbsync.state.pair import Pair
 from usbsync.transport.base import Rename, Step
@@ -138,6 +138,7 @@ def _sweep(meeting: Meeting) -> None:
         if left:
             unstage(replica)
     sweep_work(meeting.pair.folder, meeting.scratch)
+    sweep_temporaries(meeting.pair.folder)
     Backups(meeting.pair).sweep()
 
 
