@@ -226,7 +226,8 @@ def compare(base: World, desktop: World, phone: World) -> tuple[Changes, Changes
     three = (base, desktop, phone)
     buried = max((oid for world in three for oid, _ in world[Table.GRAVES]), default=0)
     free = {t: 1 + max(buried, *(max(world[t], default=0) for world in three)) for t in WITH_IDS}
-    return mine, theirs, Context(_deck_names(base) if trees else {}, fields, frozenset(taken), free)
+    mids = _mids(base, desktop, phone)
+    return mine, theirs, Context(_deck_names(base) if trees else {}, fields, frozenset(taken), free, mids)
 
 
 WITH_IDS = (Table.NOTETYPES, Table.DECKS, Table.NOTES, Table.CARDS)
@@ -250,6 +251,10 @@ def _changes(base: World, now: World) -> dict[Table, dict]:
         }
         for table in Table
     }
+
+
+def _mids(*worlds: World) -> dict[int, int]:
+    return {nid: note.mid for world in worlds for nid, note in world[Table.NOTES].items()}
 
 
 def _deck_names(world: World) -> dict[int, str]:
@@ -276,8 +281,6 @@ def sync(base: World, desktop: World, phone: World, settlement=None) -> Merged:
     """Run the whole of `core` over two worlds, and carry the plans out."""
     mine, theirs, context = compare(base, desktop, phone)
     result = reconcile(mine, theirs, context, settlement)
-    if result.refused:
-        return Merged({Side.DESKTOP: desktop, Side.PHONE: phone}, None, result)
     plan = make_plan(mine, theirs, result)
     worlds = {
         Side.DESKTOP: apply(desktop, phone, plan.desktop),

@@ -48,6 +48,10 @@ class OpenCollection:
         """Let Anki work out sort field and checksum of these notes (rslib `after_note_updates`)."""
         self._backend.after_note_updates(nids=nids, mark_notes_modified=False, generate_cards=False)
 
+    def grow_cards(self, nids: Sequence[int]) -> None:
+        """Let Anki make the cards that these notes lack (rslib `update_note_inner_generating_cards`)."""
+        self._backend.after_note_updates(nids=nids, mark_notes_modified=False, generate_cards=True)
+
 
 @contextmanager
 def opened(path: Path, attach: Mapping[str, Path] | None = None) -> Iterator[OpenCollection]:

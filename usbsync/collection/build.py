@@ -154,3 +154,34 @@ def note_count(plan: SidePlan) -> int:
     """Count how many notes this plan adds on balance."""
     part = plan.tables.get(Table.NOTES, TablePlan())
     return sum(put.new for put in part.puts if isinstance(put.row, Note)) - len(part.deletions)
+
+
+def grow(first: Path, second: Path, notes: Iterable[int], now_ms: int) -> int:
+    """Let Anki make the cards that notes need, the same ones in both files; returns how many.
+
+    Two sides' fields together, or one side's new template with the other's new note, may call for a card that
+    neither made. Anki makes it in the first file; the second gets that very card, for ids must not differ.
+    """
+    nids = sorted(notes)
+    if not nids:
+        return 0
+    with opened(first) as col:
+        before = {cid for (cid,) in col.rows("select id from cards")}
+        mod = col.value("select mod from col")
+        col.grow_cards(nids)
+        made = sorted({cid for (cid,) in col.rows("select id from cards")} - before)
+        col.rows("update col set mod = ?", now_ms if made else mod)
+    if made:
+        columns = ", ".join(COLUMNS[Table.CARDS].names)
+        chosen = ", ".join(map(str, made))
+        with opened(second, {"first": first}) as col, col.transaction():
+            col.rows(
+                f"insert into main.cards ({columns}, usn) select {columns}, -1 from first.cards where id in ({chosen})"
+            )
+            # the place of the next new card moved with it
+            col.rows(
+                "insert or replace into main.config (key, usn, mtime_secs, val) "
+                "select key, -1, mtime_secs, val from first.config where key = 'nextPos'"
+            )
+            col.rows("update main.col set mod = ?", now_ms)
+    return len(made)

@@ -15,6 +15,7 @@ from usbsync.core.changes import Change, Changes, Col, Field, Key, Notetype, Row
 from usbsync.core.reconcile import Context
 from usbsync.errors import DamagedData
 
+_BATCH = 5000
 _NEAR = 1000  # how far from a colliding review a free id is looked for, ms
 
 
@@ -39,6 +40,7 @@ def compare(ancestor: Path, desktop: Path, phone: Path) -> tuple[Changes, Change
             fields=_field_names(sides[0]),
             taken_reviews=frozenset(_taken(sides, mine, theirs)),
             free_ids={table: _free_id(sides, table) for table in _WITH_IDS},
+            mids=_mids(sides, rows) if any(found[Table.NOTETYPES] for found in rows) else {},
         )
         return mine, theirs, context
 
@@ -149,6 +151,23 @@ def notetypes(col: OpenCollection, schema: str, ids: Sequence[int]) -> dict[int,
 
 def _parts(rows: Sequence[Sequence[Any]]) -> dict[int, list[Sequence[Any]]]:
     return {mid: [row[1:] for row in group] for mid, group in groupby(rows, key=lambda row: row[0])}
+
+
+def _mids(
+    sides: Sequence[OpenCollection], rows: Sequence[Mapping[Table, Mapping[Key, Change]]]
+) -> dict[int, int]:
+    """Return the notetypes of the notes of which a card changed, on whatever side they are."""
+    changes = (change for found in rows for change in found[Table.CARDS].values())
+    nids = sorted({row.nid for change in changes for row in (change.ancestor, change.now) if row})
+    mids: dict[int, int] = {}
+    for start in range(0, len(nids), _BATCH):
+        chosen = ", ".join(map(str, nids[start : start + _BATCH]))
+        for side in sides:
+            for schema in ("anc", "main"):
+                mids.update(
+                    map(tuple, side.rows(f"select id, mid from {schema}.notes where id in ({chosen})"))
+                )
+    return mids
 
 
 def _col(col: OpenCollection, schema: str) -> Col:

@@ -39,6 +39,7 @@ class Followed:
     desktop: Changes
     phone: Changes
     dropped: frozenset[int]  # new cards of a template that the other side removed
+    moved: bool  # some notetype's shape changed
     grown: frozenset[int]  # notetypes to which some side added a template: notes may need new cards
     conflicts: tuple[Conflict, ...]
 
@@ -51,6 +52,7 @@ def followed(desktop: Changes, phone: Changes, mids: Mapping[int, int], settleme
         sides[Side.DESKTOP],
         sides[Side.PHONE],
         frozenset(follow.dropped),
+        bool(follow.shapes),
         frozenset(mid for mid, shapes in follow.shapes.items() if shapes.templates.added),
         tuple(follow.conflicts),
     )
@@ -237,13 +239,17 @@ class _Follow:
                 return mine if self.winner(mid, "name") is Side.DESKTOP else theirs
 
     def _note(self, change: Change, side: Side) -> Change:
-        return Change(self._laid(change.ancestor, None), self._laid(change.now, side))
+        return Change(self._laid(change.ancestor, None, None), self._laid(change.now, side, change.ancestor))
 
-    def _laid(self, note: Note | None, whose: Whose) -> Note | None:
+    def _laid(self, note: Note | None, whose: Whose, ancestor: Note | None) -> Note | None:
+        """Write a note in the merged order; a field that this side removed, and that stays, as it was before."""
         shapes = self.shapes.get(note.mid) if note else None
         if note is None or shapes is None:
             return note
-        flds = laid_out(fields_by_key(note.flds, shapes.fields.at(whose)), shapes.fields.merged)
+        was = ancestor.flds if ancestor and ancestor.mid == note.mid else ""
+        texts = fields_by_key(was, shapes.fields.at(None) if was else ())
+        own = fields_by_key(note.flds, shapes.fields.at(whose))
+        flds = laid_out({**texts, **own}, shapes.fields.merged)
         return note if flds == note.flds else note._replace(flds=flds, derived="")
 
     def _card(self, change: Change, side: Side) -> Change:
@@ -285,7 +291,7 @@ def _wrote(change: Change, mid: int, before: int, now: int) -> bool:
 
 def _unmoved(versions: Mapping[Whose, Notetype]) -> Layout:
     keys = tuple(f"a{at}" for at in range(len(versions[Side.DESKTOP].fields)))
-    return Layout(dict.fromkeys(versions, keys), keys)
+    return Layout(dict.fromkeys(versions, keys), keys, Side.DESKTOP)
 
 
 def _owned(
@@ -304,6 +310,9 @@ def _part(layout_: Layout, kind: str, whose: Whose, versions: Mapping[Whose, Not
 
 
 def _owner(layout_: Layout, key: str, whose: Whose) -> Whose:
-    """Return the version to take a part from: this one, else the ancestor, else whoever added it."""
-    order: tuple[Whose, ...] = (whose, None, Side.PHONE, Side.DESKTOP)
+    """Return the version to take a part from: this one, else the ancestor, else whoever added it.
+
+    Of a part that both added the older is taken for the ancestor, so that the newer stands.
+    """
+    order: tuple[Whose, ...] = (whose, None, layout_.newer.other, layout_.newer)
     return next(each for each in order if key in layout_.at(each))

@@ -70,6 +70,7 @@ class Plan:
     desktop: SidePlan
     phone: SidePlan
     conflicts: tuple[Conflict, ...] = ()
+    grow: frozenset[int] = frozenset()  # notes for which Anki is to make the cards they now need
 
     def side(self, side: Side) -> SidePlan:
         """Return one side's part."""
@@ -86,7 +87,7 @@ def make_plan(desktop: Changes, phone: Changes, result: Reconciled) -> Plan:
     sides = {Side.DESKTOP: desktop, Side.PHONE: phone}
     result = replace(result, rows=stamped(result.rows, desktop, phone))
     plans = {side: _side_plan(sides[side], sides[side.other], result) for side in Side}
-    return Plan(plans[Side.DESKTOP], plans[Side.PHONE], result.conflicts)
+    return Plan(plans[Side.DESKTOP], plans[Side.PHONE], result.conflicts, result.grow)
 
 
 def _side_plan(own: Changes, other: Changes, result: Reconciled) -> SidePlan:

@@ -29,8 +29,9 @@ from usbsync.core.changes import (
 from usbsync.core.conflict import Conflict, Settlement, Side, Weight
 from usbsync.core.contest import Contest, merge_units
 from usbsync.core.decks import Spot, broken_cycles, distinct, paths, spots
+from usbsync.core.follow import followed
 from usbsync.core.merge3 import Outcome, merge3
-from usbsync.core.notetypes import Refusal, refusals, schema_moved, sort_field_apart
+from usbsync.core.notetypes import schema_moved, sort_field_apart
 from usbsync.core.retyped import fitted, standing
 from usbsync.core.reviews import last_acts, merge_reviews, shared_answers
 from usbsync.core.rules import rule_for
@@ -53,6 +54,8 @@ class Context:
     """Review ids in use near those at which both sides hold different answers."""
     free_ids: Mapping[Table, int] = field(default_factory=dict)
     """Ids from which on nobody uses any, by table."""
+    mids: Mapping[int, int] = field(default_factory=dict)
+    """The notetype of each note of which a card changed; filled only where some notetype changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,25 +66,28 @@ class Reconciled:
     conflicts: tuple[Conflict, ...]
     crt: int
     scm: int | None  # to be set on both sides, where a change of schema crosses
-    refused: tuple[Refusal, ...] = ()
+    grow: frozenset[int] = frozenset()
+    """Notes for which Anki is to make the cards that they now need."""
 
 
 def reconcile(
     desktop: Changes, phone: Changes, context: Context, settlement: Settlement | None = None
 ) -> Reconciled:
-    """Decide what becomes of everything that either side changed; of nothing, where something is refused."""
-    both = align(desktop, phone, context.free_ids)
-    if refused := refusals(both.desktop, both.phone):
-        return Reconciled({}, (), desktop.ancestor_col.crt, None, refused)
-    merge = _Merge({Side.DESKTOP: desktop, Side.PHONE: phone}, both, context, settlement or Settlement())
+    """Decide what becomes of everything that either side changed."""
+    settlement = settlement or Settlement()
+    shaped = followed(desktop, phone, context.mids, settlement)
+    both = align(shaped.desktop, shaped.phone, context.free_ids)
+    merge = _Merge({Side.DESKTOP: shaped.desktop, Side.PHONE: shaped.phone}, both, context, settlement)
+    merge.drop_cards(shaped.dropped)
     merge.run()
     crt, conflicts = _merge_crt(desktop, phone)
-    scm = max(desktop.col.scm, phone.col.scm) if schema_moved(desktop, phone, merge.rows) else None
+    crossing = shaped.moved or schema_moved(desktop, phone, merge.rows)
     return Reconciled(
         rows=merge.rows,
-        conflicts=(*merge.conflicts, *conflicts),
+        conflicts=(*shaped.conflicts, *merge.conflicts, *conflicts),
         crt=crt,
-        scm=scm,
+        scm=max(desktop.col.scm, phone.col.scm) if crossing else None,
+        grow=merge.growing(shaped.grown),
     )
 
 
@@ -404,6 +410,16 @@ class _Merge:
         """Let go of the ids that gave way to their twins."""
         for table, keys in self.dropped.items():
             self.rows[table] |= dict.fromkeys(keys)
+
+    def drop_cards(self, keys: frozenset[int]) -> None:
+        """Let go of new cards whose template the other side removed."""
+        self.dropped = {**self.dropped, Table.CARDS: self.dropped[Table.CARDS] | keys}
+
+    def growing(self, grown: frozenset[int]) -> frozenset[int]:
+        """Return the notes that may need cards which no side made: of both sides' fields, or of a new template."""
+        return frozenset(
+            note.id for note in self.living(Table.NOTES) if not note.derived or note.mid in grown
+        )
 
     def graves(self) -> None:
         """Dig a grave on the side that loses something, and leave none for what lives on.

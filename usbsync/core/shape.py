@@ -33,6 +33,7 @@ class Layout:
 
     versions: Mapping[Whose, Keys]
     merged: Keys
+    newer: Side  # whose version stands where both cannot
 
     def at(self, whose: Whose) -> Keys:
         """Return one version's parts."""
@@ -109,7 +110,8 @@ def merged_order(ancestor: Keys, desktop: Keys, phone: Keys, newer: Side, kept: 
     moved = [side for side in Side if orders[side] != shared]
     order = orders[newer if len(moved) == len(Side) else moved[0] if moved else Side.DESKTOP]
     result = _inserted(order, ancestor, [key for key in living if key not in shared])
-    for _side, keys in _sides(desktop, phone):
+    for side in (newer, newer.other):
+        keys = desktop if side is Side.DESKTOP else phone
         result = _inserted(result, keys, [key for key in keys if key not in ancestor and key not in result])
     return tuple(result)
 
@@ -139,7 +141,7 @@ def layout(
     merged = merged_order(ancestor, desktop, phone, newer, kept(removed))
     if not merged:  # each removed what the other kept: a notetype has at least one of each
         merged = desktop if newer is Side.DESKTOP else phone
-    return Layout({None: ancestor, Side.DESKTOP: desktop, Side.PHONE: phone}, merged)
+    return Layout({None: ancestor, Side.DESKTOP: desktop, Side.PHONE: phone}, merged, newer)
 
 
 def _known_as(phone: Keys, parts: Mapping[Whose, Sequence[Part]], desktop: Keys) -> Keys:

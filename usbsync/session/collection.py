@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from usbsync.collection.acquaint import acquaint
-from usbsync.collection.build import build
+from usbsync.collection.build import build, grow
 from usbsync.collection.diff import compare, count_notes, same, tally
 from usbsync.collection.snapshot import MAIN, NEWEST_SCHEMA, is_empty, take
 from usbsync.collection.verify import verify
@@ -17,7 +18,7 @@ from usbsync.core.conflict import Conflict, Policy, Settlement, Side, Weight
 from usbsync.core.first import Start, first_sync
 from usbsync.core.guard import losses
 from usbsync.core.plan import Plan, make_plan
-from usbsync.core.reconcile import Context, Reconciled, reconcile
+from usbsync.core.reconcile import Context, reconcile
 from usbsync.errors import ChoiceNeeded, GuardRefused, UnsupportedCollection
 from usbsync.session.meet import Meeting
 from usbsync.session.options import Options
@@ -203,10 +204,10 @@ def _guard(desktop: Changes, phone: Changes, notes: int) -> None:
 def _plan(desktop: Changes, phone: Changes, context: Context, options: Options, talk: Talk) -> Plan:
     asked = options.prefer is Policy.ASK
     policy = Policy.NEWEST if asked else options.prefer
-    result = _reconciled(desktop, phone, context, Settlement(policy))
+    result = reconcile(desktop, phone, context, Settlement(policy))
     if asked and (open_ := [c for c in result.conflicts if c.weight is Weight.LOST]):
         answers = {conflict.where: _answer(conflict, talk) for conflict in open_}
-        result = _reconciled(desktop, phone, context, Settlement(policy, answers))
+        result = reconcile(desktop, phone, context, Settlement(policy, answers))
     return make_plan(desktop, phone, result)
 
 
@@ -221,17 +222,6 @@ def _answer(conflict: Conflict, talk: Talk) -> Side:
     return side
 
 
-def _reconciled(desktop: Changes, phone: Changes, context: Context, settlement: Settlement) -> Reconciled:
-    result = reconcile(desktop, phone, context, settlement)
-    if result.refused:
-        raise ChoiceNeeded(
-            f"{result.refused[0]}, and the {result.refused[0].side.other} worked with its notes; nothing was changed",
-            hint="this cannot be merged yet: choose whose collection replaces the other's, "
-            "--one-way upload (the desktop's) or --one-way download (the phone's); a backup of both is kept",
-        )
-    return result
-
-
 def _build(meeting: Meeting, plan: Plan, paths: Mapping[Side, Path]) -> dict[Side, Path]:
     """Make and prove the merged collections of the sides that lack something."""
     now_ms = int(time.time() * 1000)
@@ -240,7 +230,22 @@ def _build(meeting: Meeting, plan: Plan, paths: Mapping[Side, Path]) -> dict[Sid
         if not plan.side(side).empty:
             new[side] = meeting.scratch / side / f"merged-{MAIN}"
             build(paths[side], paths[side.other], plan.side(side), new[side], now_ms)
+    if plan.grow:
+        _grow(meeting, plan, paths, new, now_ms)
     if new:
         results = {side: new.get(side, paths[side]) for side in Side}
         verify(results[Side.DESKTOP], results[Side.PHONE], (paths[Side.DESKTOP], paths[Side.PHONE]))
     return new
+
+
+def _grow(
+    meeting: Meeting, plan: Plan, paths: Mapping[Side, Path], new: dict[Side, Path], now_ms: int
+) -> None:
+    """Let Anki make cards that the merged notes need and no side made; a side that gets one is written too."""
+    results = {}
+    for side in Side:
+        results[side] = new.get(side) or meeting.scratch / side / f"grown-{MAIN}"
+        if side not in new:
+            shutil.copyfile(paths[side], results[side])
+    if grow(results[Side.DESKTOP], results[Side.PHONE], plan.grow, now_ms):
+        new.update(results)

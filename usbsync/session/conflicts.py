@@ -1,0 +1,183 @@
+"""What lost in the last merge, and choosing the other after all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from usbsync.collection.acquaint import acquaint
+from usbsync.collection.build import build
+from usbsync.collection.diff import compare
+from usbsync.collection.snapshot import MAIN, take
+from usbsync.collection.verify import verify
+from usbsync.core.conflict import Conflict, Policy, Settlement, Side, Weight
+from usbsync.core.media import MediaPlan
+from usbsync.core.plan import make_plan
+from usbsync.core.reconcile import reconcile
+from usbsync.device.desktop import find_desktop
+from usbsync.errors import ChoiceNeeded, UsageError
+from usbsync.session.apply import Work, apply
+from usbsync.session.collection import known_fingerprints
+from usbsync.session.meet import Meeting, meet
+from usbsync.session.options import Options
+from usbsync.session.recover import recover
+from usbsync.session.replica import held
+from usbsync.session.report import Report, Result
+from usbsync.session.talk import Talk
+from usbsync.state.ancestor import Ancestor
+from usbsync.state.backups import Backup, Backups
+from usbsync.state.files import sha256_of
+from usbsync.state.home import state_home
+from usbsync.state.pair import known_pairs
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """The conflicts of one merge, by the number that names each."""
+
+    backup: Backup
+    conflicts: tuple[Conflict, ...]
+
+    def number(self, number: int) -> Conflict:
+        """Return one conflict; numbers begin at 1."""
+        if not 1 <= number <= len(self.conflicts):
+            raise UsageError(f"there is no conflict {number}", hint="usbsync conflicts lists them")
+        return self.conflicts[number - 1]
+
+
+def conflict_facts(conflicts: Sequence[Conflict], prefer: Policy) -> dict[str, Any]:
+    """Return what a backup remembers of a merge's conflicts."""
+    lost = [asdict(conflict) for conflict in conflicts if conflict.weight is Weight.LOST]
+    return {"conflicts": lost, "prefer": prefer.value} if lost else {}
+
+
+def past(options: Options) -> Past | None:
+    """Return the conflicts of the last merge that had any, of the desktop's any phone; no phone is needed.
+
+    Raises what finding the desktop raises.
+    """
+    desktop = str(
+        find_desktop(
+            collection=options.collection, profile=options.profile, environ=options.environ
+        ).collection
+    )
+    pairs = [pair for pair in known_pairs(state_home(options.environ)) if pair.desktop == desktop]
+    found = [backup for pair in pairs for backup in Backups(pair).list() if backup.facts.get("conflicts")]
+    return _past(max(found, key=lambda backup: backup.when)) if found else None
+
+
+def _past(backup: Backup) -> Past:
+    return Past(backup, tuple(map(_conflict, backup.facts["conflicts"])))
+
+
+def _conflict(record: Mapping[str, Any]) -> Conflict:
+    return Conflict(**{**record, "chosen": Side(record["chosen"]), "weight": Weight(record["weight"])})
+
+
+def take_other(options: Options, talk: Talk, number: int) -> tuple[Conflict, Report]:
+    """Choose the other side's version of one conflict after all, on both sides.
+
+    The merge is made again from its backup, once as it was and once with the other answer; the difference is
+    an edit like any other, merged into what both hold now. Raises ChoiceNeeded where both are not in step.
+    """
+    with meet(options, talk) as meeting:
+        recover(meeting, talk)
+        ancestor = _in_step(meeting)
+        found = [backup for backup in Backups(meeting.pair).list() if backup.facts.get("conflicts")]
+        if not found:
+            raise UsageError("the last merge had no conflict", hint="there is nothing to take")
+        merge = _past(found[0])
+        conflict = merge.number(number)
+        Backups(meeting.pair).verify(merge.backup)
+        talk.stage("merging again with the other answer")
+        was, wanted = (_remade(meeting, merge, conflict, other) for other in (False, True))
+        report = _edit(meeting, ancestor, (was, wanted), talk)
+        return conflict, report
+
+
+def _in_step(meeting: Meeting) -> Ancestor:
+    ancestor = meeting.ancestor()
+    prints = {side: replica.fingerprint() or "" for side, replica in meeting.replicas.items()}
+    if ancestor is None or prints != known_fingerprints(ancestor):
+        raise ChoiceNeeded(
+            "something changed since the last sync; nothing was changed", hint="run usbsync sync first"
+        )
+    return ancestor
+
+
+def _remade(meeting: Meeting, merge: Past, conflict: Conflict, other: bool) -> Path:  # noqa: FBT001
+    """Make the merge of a backup again, with the answer it had or the other."""
+    folder = meeting.scratch / ("taken" if other else "was")
+    paths = {side: take(merge.backup.path / side / MAIN, folder / side, side).path for side in Side}
+    common = merge.backup.path / "ancestor.anki2"
+    if common.exists():
+        base = take(common, folder / "ancestor", "last sync").path
+    else:
+        paths[Side.PHONE], base = acquaint(paths[Side.DESKTOP], paths[Side.PHONE], folder / "common", 0)
+    answers = {conflict.where: conflict.chosen.other if other else conflict.chosen}
+    policy = Policy(merge.backup.facts.get("prefer", Policy.NEWEST))
+    desktop, phone, context = compare(base, paths[Side.DESKTOP], paths[Side.PHONE])
+    plan = make_plan(desktop, phone, reconcile(desktop, phone, context, Settlement(policy, answers)))
+    target = folder / MAIN
+    build(paths[Side.DESKTOP], paths[Side.PHONE], plan.desktop, target, 0)
+    return target
+
+
+def _edit(meeting: Meeting, ancestor: Ancestor, edit: tuple[Path, Path], talk: Talk) -> Report:
+    """Merge the difference of two collections into what both sides hold now."""
+    was, wanted = edit
+    helds = {
+        side: held(
+            replica,
+            replica.fetch(meeting.scratch / side / "raw", lambda _count: None),
+            meeting.scratch / side,
+        )
+        for side, replica in meeting.replicas.items()
+    }
+    new, counts = {}, {}
+    now_ms = int(time.time() * 1000)
+    for side, one in helds.items():
+        desktop, phone, context = compare(was, one.snapshot.path, wanted)
+        result = reconcile(desktop, phone, context, Settlement(Policy.PHONE))  # the phone's: what is wanted
+        plan = make_plan(desktop, phone, result).desktop
+        counts[side] = plan.counts
+        if not plan.empty:
+            new[side] = meeting.scratch / side / f"taken-{MAIN}"
+            build(one.snapshot.path, wanted, plan, new[side], now_ms)
+    if not new:
+        return Report(Result.UNCHANGED, meeting.names)
+    results = {side: new.get(side, helds[side].snapshot.path) for side in Side}
+    verify(
+        results[Side.DESKTOP],
+        results[Side.PHONE],
+        (helds[Side.DESKTOP].snapshot.path, helds[Side.PHONE].snapshot.path),
+    )
+    backup = apply(meeting, _work(ancestor, helds, new), talk)
+    return Report(Result.MERGED, meeting.names, changes=counts, backup=backup)
+
+
+def _work(ancestor: Ancestor, helds: Mapping[Side, Any], new: Mapping[Side, Path]) -> Work:
+    after = {side: sha256_of(new[side]) if side in new else one.fingerprint for side, one in helds.items()}
+    phone = new.get(Side.PHONE, helds[Side.PHONE].whole)
+    remembered = Ancestor(
+        collection=phone,
+        sha256=sha256_of(phone),
+        desktop_sha256=after[Side.DESKTOP],
+        media=ancestor.media,
+        seen_desktop=ancestor.seen_desktop,
+        seen_phone=ancestor.seen_phone,
+        when=time.time(),
+        info={"phone": after[Side.PHONE]},
+    )
+    return Work(
+        before={side: one.fingerprint for side, one in helds.items()},
+        held=helds,
+        new=new,
+        media=MediaPlan((), (), (), (), ancestor.media),
+        old=ancestor,
+        ancestor=remembered,
+        note="taken",
+    )
