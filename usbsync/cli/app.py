@@ -9,15 +9,19 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from usbsync import __version__
 from usbsync.cli import demo as demo_command
-from usbsync.cli.render import render_devices, render_report, render_status
+from usbsync.cli.render import render_conflicts, render_devices, render_report, render_status, side_by_side
 from usbsync.cli.terminal import Terminal
 from usbsync.core.conflict import Policy
 from usbsync.core.first import First
 from usbsync.device.detect import seen_phones
+from usbsync.errors import UsageError
+from usbsync.session.conflicts import past, take_other
 from usbsync.session.options import OneWay, Options
+from usbsync.session.report import conflict_as_json as as_json
 from usbsync.session.status import status as status_of
 from usbsync.session.sync import sync as run_sync
 from usbsync.session.undo import undo as run_undo
@@ -187,6 +191,54 @@ def undo(
     with Terminal(quiet=quiet or json_) as talk:
         report = run_undo(options, talk, backup)
     _print("" if quiet else render_report(report), json_=json_, data=report.as_json())
+
+
+conflicts_app = typer.Typer(help="What lost in the last merge, and choosing the other after all.")
+app.add_typer(conflicts_app, name="conflicts")
+
+
+@conflicts_app.callback(invoke_without_command=True)
+def conflicts(
+    context: typer.Context, collection: Collection = None, profile: Profile = None, json_: Json = False
+) -> None:
+    """List the conflicts of the last merge; no phone is needed."""
+    if context.invoked_subcommand is None:
+        found = past(_options(collection=collection, profile=profile))
+        listed = found.conflicts if found else ()
+        data = {"backup": found.backup.id if found else None, "conflicts": [as_json(each) for each in listed]}
+        _print(render_conflicts(listed), json_=json_, data=data)
+
+
+@conflicts_app.command("show")
+def show_conflict(
+    number: Annotated[int, typer.Argument(help="As `usbsync conflicts` numbers them.")],
+    collection: Collection = None,
+    profile: Profile = None,
+) -> None:
+    """Show one conflict whole, side by side."""
+    found = past(_options(collection=collection, profile=profile))
+    if found is None:
+        raise UsageError("the last merge had no conflict", hint="there is nothing to show")
+    _print(side_by_side(found.number(number), whole=True), json_=False, data={})
+
+
+@conflicts_app.command("take")
+def take_conflict(
+    number: Annotated[int, typer.Argument(help="As `usbsync conflicts` numbers them.")],
+    device: Device = None,
+    collection: Collection = None,
+    profile: Profile = None,
+    app_: AppOption = None,
+    phone_dir: PhoneDir = None,
+    json_: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Take the other side's version of a conflict after all, on both sides."""
+    options = _options(device=device, collection=collection, profile=profile, app=app_, phone_dir=phone_dir)
+    with Terminal(quiet=quiet or json_) as talk:
+        conflict, report = take_other(options, talk, number)
+    text = Text(f'taken: the {conflict.chosen.other}\'s {conflict.unit} of "{conflict.title}"\n')
+    _print("" if quiet else text.append_text(render_report(report)), json_=json_, data=report.as_json())
 
 
 @app.command()

@@ -84,21 +84,31 @@ def _conflicts(report: Report, *, planned: bool) -> Iterator[Text]:
         yield Text(f"  … and {more} more; --json lists them all\n")
 
 
-def side_by_side(conflict: Conflict) -> Text:
-    """Show one conflict, the differing words marked."""
+def render_conflicts(conflicts: Sequence[Conflict]) -> Text:
+    """List conflicts by the numbers by which they can be shown and taken."""
+    text = Text()
+    for number, conflict in enumerate(conflicts, start=1):
+        text.append(f"{number:>3} ").append_text(side_by_side(conflict))
+    if not conflicts:
+        return Text("the last merge had no conflict")
+    return text.append("hint: usbsync conflicts take NUMBER takes the other side's after all")
+
+
+def side_by_side(conflict: Conflict, *, whole: bool = False) -> Text:
+    """Show one conflict, the differing words marked; in one line each unless it is to be whole."""
     text = Text(f'  {_KINDS.get(conflict.kind, (conflict.kind,))[0]} "{conflict.title}", {conflict.unit}\n')
     for side in Side:
         mine = conflict.desktop if side is Side.DESKTOP else conflict.phone
         other = conflict.phone if side is Side.DESKTOP else conflict.desktop
         mark = "✓" if conflict.chosen is side else " "
         text.append(f"    {mark} {side.value:<8} ")
-        text.append_text(_marked(mine, other))
+        text.append_text(_marked(mine, other, whole=whole))
         text.append("\n")
     text.append(f"      {conflict.reason}\n", style="dim")
     return text
 
 
-def _marked(mine: str | None, other: str | None) -> Text:
+def _marked(mine: str | None, other: str | None, *, whole: bool) -> Text:
     """Return one line of a text, with the words that the other lacks set apart."""
     if mine is None:
         return Text("(none)")
@@ -107,7 +117,8 @@ def _marked(mine: str | None, other: str | None) -> Text:
     for tag, a1, a2, _b1, _b2 in difflib.SequenceMatcher(a=words, b=others, autojunk=False).get_opcodes():
         if a1 < a2:
             text.append(" ".join(words[a1:a2]) + " ", style="" if tag == "equal" else "bold underline")
-    text.truncate(_WIDTH * 2, overflow="ellipsis")
+    if not whole:
+        text.truncate(_WIDTH * 2, overflow="ellipsis")
     return text
 
 

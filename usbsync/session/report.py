@@ -48,7 +48,10 @@ class Report:
         return {
             "result": self.result.value,
             "changes": {side.value: self.changes.get(side, {}) for side in Side},
-            "conflicts": [*map(_conflict, self.conflicts), *map(_media_conflict, self.media_conflicts)],
+            "conflicts": [
+                *map(conflict_as_json, self.conflicts),
+                *map(_media_conflict, self.media_conflicts),
+            ],
             "media": {side.value: self.media.get(side, _NO_MEDIA) for side in Side},
             "skipped": [{"name": s.name, "where": s.where.value, "reason": s.reason} for s in self.skipped],
             "wire": {"pulled_bytes": self.pulled_bytes, "pushed_bytes": self.pushed_bytes},
@@ -67,7 +70,8 @@ def media_counts(plan: MediaPlan, side: Side) -> dict[str, int]:
     return {name: sum(isinstance(step, kind) for step in steps) for name, kind in kinds.items()}
 
 
-def _conflict(conflict: Conflict) -> dict[str, Any]:
+def conflict_as_json(conflict: Conflict) -> dict[str, Any]:
+    """Return a conflict as `--json` prints it."""
     return {
         "kind": conflict.kind,
         "id": conflict.id,

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 from usbsync.core.conflict import Side
 from usbsync.core.first import Start
 from usbsync.errors import Busy, DamagedData, GuardRefused
 from usbsync.session.apply import Work, apply, conclude
 from usbsync.session.collection import CollectionWork, collection_work
+from usbsync.session.conflicts import conflict_facts
 from usbsync.session.media import MediaWork, media_alarms, media_work, no_media
 from usbsync.session.meet import Meeting, meet
 from usbsync.session.options import Options
@@ -42,7 +45,8 @@ def sync(options: Options, talk: Talk, *, dry: bool = False) -> Report:
         backup = None
         if not dry:
             with clock.stage("apply"):
-                backup = _carry_out(meeting, ancestor, collection, media, talk)
+                facts = conflict_facts(collection.conflicts, options.prefer)
+                backup = _carry_out(meeting, ancestor, collection, media, facts, talk)
         return _report(meeting, collection, media, clock, backup)
 
 
@@ -68,7 +72,12 @@ def _guard(media: MediaWork, ancestor: Ancestor | None, options: Options) -> Non
 
 
 def _carry_out(
-    meeting: Meeting, ancestor: Ancestor | None, collection: CollectionWork, media: MediaWork, talk: Talk
+    meeting: Meeting,
+    ancestor: Ancestor | None,
+    collection: CollectionWork,
+    media: MediaWork,
+    facts: Mapping[str, Any],
+    talk: Talk,
 ) -> str | None:
     """Apply what there is to do; remember what both hold even where that is nothing."""
     new = _next_ancestor(meeting, ancestor, collection, media)
@@ -82,6 +91,7 @@ def _carry_out(
             old=ancestor,
             ancestor=new,
             note=note,
+            facts=facts,
             contained=_contained(collection, ancestor),
         )
         return apply(meeting, work, talk)
