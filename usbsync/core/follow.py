@@ -28,6 +28,7 @@ from usbsync.core.shape import (
     matched,
     with_renames,
 )
+from usbsync.core.unicase import unicase
 
 _KIND, _SORT_FIELD, _CLOZE = 1, 2, 1  # field numbers and value in proto/anki/notetypes.proto
 
@@ -88,7 +89,7 @@ class _Follow:
         if mine is None or theirs is None:
             return None  # deleted on a side, or new on one
         if ancestor is None:
-            if _size(mine) == _size(theirs) or mine.name != theirs.name:
+            if _size(mine) == _size(theirs) or unicase(mine.name) != unicase(theirs.name):
                 return None
             ancestor = mine._replace(fields=(), templates=())
         return {None: ancestor, Side.DESKTOP: mine, Side.PHONE: theirs}

@@ -16,15 +16,17 @@ _SORT_FIELD = 2  # field number in proto/anki/notetypes.proto
 
 
 def reshaped(change: Change) -> bool:
-    """Whether a change altered an existing notetype's shape: which fields and templates it has, in which order."""
-    if change.ancestor is None or change.now is None:
-        return False
-    old, new = change.ancestor, change.now
+    """Whether a change altered an existing notetype's shape."""
+    return change.ancestor is not None and change.now is not None and differ(change.ancestor, change.now)
+
+
+def differ(one: Notetype, other: Notetype) -> bool:
+    """Whether two states of a notetype differ in shape: which fields and templates it has, in which order."""
     return any(
         matched(before, after, number, "n") != tuple(f"a{at}" for at in range(len(before)))
         for before, after, number in (
-            (old.fields, new.fields, FIELD_ID),
-            (old.templates, new.templates, TEMPLATE_ID),
+            (one.fields, other.fields, FIELD_ID),
+            (one.templates, other.templates, TEMPLATE_ID),
         )
     )
 
