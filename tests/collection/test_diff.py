@@ -127,7 +127,8 @@ def test_one_value(trio, table, column):
 
 def test_a_decks_kind(trio):
     change(
-        trio.phone, "update decks set kind = (select cast(kind || x'5000' as blob) from decks where id = 1) where id = 1"
+        trio.phone,
+        "update decks set kind = (select cast(kind || x'5000' as blob) from decks where id = 1) where id = 1",
     )
     assert list(trio.found()) == [Table.DECKS]
 
