@@ -127,6 +127,17 @@ def test_three_strangers_get_an_id_each():
     }
 
 
+def test_strangers_move_in_the_order_of_their_ids():
+    """Else the two sides' plans would differ from one run to the next."""
+    made = {
+        side: [model.note(BASE, nid, 100, [side, ""], guid=f"{side}{nid}") for nid in (3007, 3008)]
+        for side in "mt"
+    }
+    world = equal(sync(BASE, after(*made["m"]), after(*made["t"])))
+    kept = {nid: n.guid for nid, n in world[Table.NOTES].items() if nid >= 3000}
+    assert kept == {3007: "m3007", 3008: "m3008", 3009: "t3007", 3010: "t3008"}
+
+
 def test_two_notetypes_made_under_one_id_both_live_with_their_notes():
     kind = model.notetype(600, "Mine", ["A"], ["T"])
     mine = [kind, model.note(after(kind), 3000, 600, ["m"], guid="m")]

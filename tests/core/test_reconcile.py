@@ -51,7 +51,9 @@ def test_a_note_given_two_notetypes_has_the_fields_and_cards_of_the_one_that_sta
         world = equal(merged)
         assert world[Table.NOTES][1000] == bigger
         assert 2100 not in world[Table.CARDS]
-        assert {c.unit for c in merged.conflicts} == {"notetype", "deletion"}
+        assert {(c.unit, c.weight) for c in merged.conflicts} == {
+            ("notetype", Weight.LOST), ("deletion", Weight.COUNTED),
+        }  # fmt: skip
 
 
 def test_a_note_given_two_notetypes_keeps_the_second_card_where_the_type_that_stands_has_one():
@@ -82,6 +84,21 @@ def test_a_card_that_moved_to_another_template_with_its_note_stands_there():
     world = equal(sync(BASE, after(swapped, moved, gone=[(Table.CARDS, 2001)]), after(tagged, flagged)))
     assert world[Table.CARDS][2002] == moved._replace(flags=3, mod=LATER + 1)
     assert 2001 not in world[Table.CARDS]
+
+
+def test_a_note_that_both_wrote_keeps_the_card_that_one_side_got_of_it():
+    more = model.card(2100, 1002, 13, 1)
+    tagged, written = note(1002, tags=" t1 "), note(1002, flds="a\x1fb\x1fc", derived="b")
+    for sides in (([tagged, more], [written]), ([tagged], [written, more])):
+        assert equal(sync(BASE, *(after(*rows) for rows in sides)))[Table.CARDS][2100] == more
+
+
+def test_a_note_deleted_here_and_written_there_comes_back_with_what_was_answered_there():
+    studied = BASE[Table.CARDS][2003]._replace(reps=9, mod=LATER)
+    written = note(1002, flds="a\x1fb\x1fc", derived="b")
+    gone = after(gone=[(Table.NOTES, 1002), (Table.CARDS, 2003)])
+    for sides in ((gone, after(written, studied)), (after(written, studied), gone)):
+        assert equal(sync(BASE, *sides))[Table.CARDS][2003] == studied
 
 
 # --- notetypes ---------------------------------------------------------------------------------------

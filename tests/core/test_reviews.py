@@ -93,9 +93,19 @@ def test_what_both_hold_by_way_of_ankiweb_is_no_act_of_either():
 
 def test_shared_answers_and_lapses():
     lapse, learnt_again, manual = review(5, ease=1), review(6, ease=1, kind=0), review(7, kind=4)
-    rows = (lapse, learnt_again, manual, review(8, kind=5), review(9, cid=2, kind=2))
+    again_too = learnt_again._replace(id=10)
+    rows = (
+        lapse,
+        learnt_again,
+        again_too,
+        manual,
+        review(8, kind=5),
+        review(11),
+        review(12),
+        review(9, cid=2, kind=2),
+    )
     assert shared_answers(made(*rows, ONE._replace(id=20)), made(*rows, TWO._replace(id=20))) == {
-        1: (2, 1),
+        1: (5, 1),
         2: (1, 0),
     }
     assert shared_answers(made(review(1)), made(review(2))) == {}
