@@ -95,6 +95,10 @@ class PhoneClaimed(PhoneFailed):
 class PhoneRefused(PhoneFailed):
     """The phone answered, and said no: a file could not be read, written or renamed."""
 
+    hint = (
+        "make sure that its folder can be read and written, then run the command again; both sides are whole"
+    )
+
 
 class NoSpace(PhoneFailed):
     """A side has too little free space for what would be written."""

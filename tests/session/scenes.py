@@ -70,8 +70,8 @@ class World:
     def sync(self, talk=None, *, dry=False, **more):
         return sync(self.options(**more), talk or Silent(), dry=dry)
 
-    def undo(self, backup_id=None, **more):
-        return undo(self.options(**more), Silent(), backup_id)
+    def undo(self, backup_id=None, *, sure=True, **more):
+        return undo(self.options(**more), Silent(), backup_id, sure=sure)
 
     def save(self) -> Path:
         saved = self.root.with_name(f"{self.root.name}-saved")

@@ -22,8 +22,9 @@ from session.scenes import (
     wal_of,
 )
 
+from usbsync.core.conflict import Side
 from usbsync.core.first import First
-from usbsync.errors import DamagedData, UsageError
+from usbsync.errors import DamagedData, GuardRefused, UsageError
 
 
 def look(world):
@@ -244,3 +245,35 @@ def test_worlds_are_told_apart(tmp_path) -> None:
     assert "on the first" in texts(other.phone)
     assert_alike(world)
     assert_alike(other)
+
+
+def test_it_takes_no_later_work_unasked(synced) -> None:
+    world, before, _ = synced
+    study(world.phone, "studied later")
+    later = look(world)
+    with pytest.raises(GuardRefused):
+        world.undo(sure=False)
+    assert look(world) == later
+    world.undo()
+    assert look(world) == before
+    world.undo(sure=False)  # an undo can be undone without more ado: nobody worked since
+    assert look(world) == later
+
+
+def test_it_says_what_it_changes(synced) -> None:
+    world, _, _ = synced
+    done = world.undo().changes
+    assert set(done) == set(Side)
+    assert all(done[side]["notes"]["deleted"] or done[side]["notes"]["updated"] for side in Side)
+
+
+def test_a_damaged_newest_backup_is_told_of_and_no_other_is_taken(synced) -> None:
+    world, _, _ = synced
+    study(world.phone, "studied later")
+    world.sync()
+    newest = world.backups.list()[0]
+    (newest.path / "manifest.json").write_bytes(b"")
+    now = look(world)
+    with pytest.raises(DamagedData):
+        world.undo()
+    assert look(world) == now

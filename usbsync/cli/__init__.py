@@ -2,36 +2,78 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import signal
 import sys
 from types import FrameType
+from typing import Any, NoReturn
 
-from rich.console import Console
+from usbsync.errors import NoSpace, UsageError, UsbsyncError
 
-from usbsync.cli.app import app
-from usbsync.errors import UsbsyncError
+_INTERRUPTED = 130
 
 
 def main() -> None:
-    """Run usbsync; every error of ours becomes its message, its hint and its exit code."""
+    """Run usbsync; every error becomes its message, its hint and its exit code."""
     signal.signal(signal.SIGTERM, _terminated)
     try:
-        app()
+        code = _run()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is done: nothing is left to interrupt
+    except KeyboardInterrupt:
+        code = _INTERRUPTED
     except UsbsyncError as error:
-        _tell(error)
-        sys.exit(error.exit_code)
+        _end(str(error), error.hint, error.exit_code)
+    except OSError as error:
+        ours = _ours(error)
+        _end(str(ours), ours.hint, ours.exit_code)
+    if code == _INTERRUPTED:
+        _end("interrupted; both sides are whole", "run the command again to go on", code)
+    sys.exit(code)
 
 
-def _tell(error: UsbsyncError) -> None:
+def _run() -> int:
+    """Run the command; what it imports takes a moment, in which Ctrl-C must end it as well as later."""
+    from typer import BadParameter, rich_utils  # noqa: PLC0415
+
+    from usbsync.cli.app import app  # noqa: PLC0415
+
+    usage: Any = next(kind for kind in BadParameter.__mro__ if kind.__name__ == "ClickException")
+    try:
+        return app(standalone_mode=False) or 0
+    except usage as error:
+        rich_utils.rich_format_error(error)
+        if "--json" in sys.argv:
+            _print_json(error.format_message(), UsageError.hint, error.exit_code)
+        return int(error.exit_code)
+
+
+def _ours(error: OSError) -> UsbsyncError:
+    """Turn what the operating system said, and nobody nearer to it could name, into one of our errors."""
+    where = f" ({error.filename})" if error.filename else ""
+    text = f"{error.strerror or error}{where}; both sides are whole"
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return NoSpace(text)
+    return UsageError(text, hint="make sure that this file or folder can be read and written")
+
+
+def _end(text: str, hint: str, code: int) -> NoReturn:
+    """Tell of an error and end."""
+    from rich.console import Console  # noqa: PLC0415
+
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     console.print("error:", style="bold red", end=" ")
-    console.print(str(error), markup=False)
-    if error.hint:
+    console.print(text, markup=False)
+    if hint:
         console.print("hint:", style="bold cyan", end=" ")
-        console.print(error.hint, markup=False)
+        console.print(hint, markup=False)
     if "--json" in sys.argv:
-        print(json.dumps({"error": str(error), "hint": error.hint, "exit_code": error.exit_code}))  # noqa: T201
+        _print_json(text, hint, code)
+    sys.exit(code)
+
+
+def _print_json(text: str, hint: str, code: int) -> None:
+    print(json.dumps({"error": text, "hint": hint, "exit_code": code}))  # noqa: T201
 
 
 def _terminated(_number: int, _frame: FrameType | None) -> None:

@@ -13,13 +13,20 @@ from rich.text import Text
 
 from usbsync import __version__
 from usbsync.cli import demo as demo_command
-from usbsync.cli.render import render_conflicts, render_devices, render_report, render_status, side_by_side
+from usbsync.cli.render import (
+    render_backups,
+    render_conflicts,
+    render_devices,
+    render_report,
+    render_status,
+    side_by_side,
+)
 from usbsync.cli.terminal import Terminal
 from usbsync.core.conflict import Policy
 from usbsync.core.first import First
 from usbsync.device.detect import seen_phones
 from usbsync.errors import UsageError
-from usbsync.session.conflicts import past, take_other
+from usbsync.session.conflicts import kept, past, take_other
 from usbsync.session.options import OneWay, Options
 from usbsync.session.report import conflict_as_json as as_json
 from usbsync.session.status import status as status_of
@@ -176,6 +183,17 @@ def devices(json_: Json = False) -> None:
 
 
 @app.command()
+def backups(collection: Collection = None, profile: Profile = None, json_: Json = False) -> None:
+    """List what was kept of both sides before each change; usbsync undo ID brings one back."""
+    found = kept(_options(collection=collection, profile=profile))
+    data = [
+        {"id": b.id, "when": b.when.isoformat(), "size": b.size, "note": b.note, "phone": phone}
+        for phone, b in found
+    ]
+    _print(render_backups(found), json_=json_, data={"backups": data})
+
+
+@app.command()
 def undo(
     backup: Annotated[str | None, typer.Argument(help="A backup's id (default: the last one).")] = None,
     device: Device = None,
@@ -183,13 +201,14 @@ def undo(
     profile: Profile = None,
     app_: AppOption = None,
     phone_dir: PhoneDir = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Also what was done since the last sync.")] = False,
     json_: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Bring both sides back to what they were before the last sync."""
     options = _options(device=device, collection=collection, profile=profile, app=app_, phone_dir=phone_dir)
     with Terminal(quiet=quiet or json_) as talk:
-        report = run_undo(options, talk, backup)
+        report = run_undo(options, talk, backup, sure=yes)
     _print("" if quiet else render_report(report), json_=json_, data=report.as_json())
 
 
@@ -263,6 +282,13 @@ def _options(**given: Any) -> Options:
     for name in ("device", "collection", "profile", "app", "phone_dir", "prefer"):
         if given.get(name) is None:
             given[name] = getattr(config, name)
+    if given["collection"] is not None:
+        given["collection"] = Path(given["collection"])
+    if given.get("first") and given.get("one_way"):
+        raise UsageError(
+            "--first and --one-way do not go together",
+            hint="--one-way is for any time, --first for the first",
+        )
     if given["prefer"] is None:
         given["prefer"] = Policy.NEWEST
     return Options(**given)

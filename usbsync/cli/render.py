@@ -13,6 +13,8 @@ from usbsync.core.media import MediaConflict, Skipped
 from usbsync.device.detect import SeenPhone
 from usbsync.session.report import Counts, Report, Result
 from usbsync.session.status import Status
+from usbsync.state.backups import Backup
+from usbsync.transport.paths import shown
 from usbsync.transport.ways import State
 
 _HEADLINES = {
@@ -33,6 +35,7 @@ _KINDS = {
     "media": ("media file", "media files"),
 }
 _SHOWN = 20
+_FEW = 3
 _WIDTH = 40
 
 
@@ -132,8 +135,10 @@ def _media(conflict: MediaConflict) -> Text:
 def _skipped(skipped: Sequence[Skipped]) -> Iterator[Text]:
     if skipped:
         yield Text(f"\n{len(skipped)} media {'file' if len(skipped) == 1 else 'files'} left alone\n")
-    for skip in skipped[:_SHOWN]:
-        yield Text(f"  {skip.name!a} on the {skip.where}: {skip.reason}\n")
+    for skip in skipped[:_FEW]:
+        yield Text(f"  {shown(skip.name)} on the {skip.where}: {skip.reason}\n")
+    if len(skipped) > _FEW:
+        yield Text(f"  … and {len(skipped) - _FEW} more; --json lists them all\n")
 
 
 def _wire(report: Report) -> Text:
@@ -153,6 +158,16 @@ def _size(count: int) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} GB"
+
+
+def render_backups(backups: Sequence[tuple[str, Backup]]) -> Text:
+    """List backups, newest first."""
+    lines = [
+        f"{backup.id:<24} {_size(backup.size):>9}  {backup.note:<11} {phone}" for phone, backup in backups
+    ]
+    if not lines:
+        return Text("no backup: usbsync has changed nothing yet")
+    return Text("\n".join([*lines, "hint: usbsync undo ID brings both sides back to what they held before"]))
 
 
 def render_status(status: Status) -> Text:

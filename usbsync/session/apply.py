@@ -71,7 +71,8 @@ def apply(meeting: Meeting, work: Work, talk: Talk) -> str:
             _stage(meeting, work, talk)
             # not before: a backup of which nothing came would be offered for undo
             backups.finish(folder.name, note=work.note, facts=facts)
-            still.enter_context(meeting.desktop.still())
+            for replica in meeting.replicas.values():
+                still.enter_context(replica.still())
             _look_again(meeting, work)
             cut = _cut(meeting, work, folder.name)
             write_cut(meeting.pair, cut)
@@ -167,6 +168,10 @@ def back_up(meeting: Meeting, work: Work, folder: Path, talk: Talk) -> dict[str,
         _link(work.old.collection, folder / "ancestor.anki2")
         facts["ancestor"] = as_record(work.old)
     backup_media(work.media, _places(meeting), folder, on_bytes)
+    for side in Side:  # as old as they were: undone, the newer of two edits is still the newer
+        for step in work.media.of(side):
+            if isinstance(step, Replace | Delete):
+                os.utime(folder / side / "media" / step.name, (step.old.mtime, step.old.mtime))
     return facts
 
 

@@ -19,13 +19,16 @@ from usbsync.core.first import Start, first_sync
 from usbsync.core.guard import losses
 from usbsync.core.plan import Plan, make_plan
 from usbsync.core.reconcile import Context, reconcile
-from usbsync.errors import ChoiceNeeded, GuardRefused, UnsupportedCollection
+from usbsync.errors import ChoiceNeeded, GuardRefused, NoSpace, UnsupportedCollection
 from usbsync.session.meet import Meeting
 from usbsync.session.options import Options
 from usbsync.session.replica import Held, held
 from usbsync.session.report import Clock, Counts
 from usbsync.session.talk import Talk
 from usbsync.state.ancestor import Ancestor
+
+_COPIES = 4  # of each collection: as it was, folded, merged, remembered
+_ROOM = 4 << 20  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ def collection_work(
         before = {side: replica.fingerprint() or "" for side, replica in meeting.replicas.items()}
         if ancestor and options.one_way is None and before == known_fingerprints(ancestor):
             return CollectionWork(before, Start.MERGE)
+        check_scratch(meeting)
         helds = {side: _hold(meeting, side, before[side], ancestor, talk) for side in Side if before[side]}
     work = CollectionWork(
         {**before, **{side: one.fingerprint for side, one in helds.items()}}, Start.MERGE, helds
@@ -74,6 +78,18 @@ def collection_work(
 def known_fingerprints(ancestor: Ancestor) -> dict[Side, str]:
     """Return what both collections' bytes were when usbsync last left them."""
     return {Side.DESKTOP: ancestor.desktop_sha256, Side.PHONE: str(ancestor.info.get("phone", ""))}
+
+
+def check_scratch(meeting: Meeting) -> None:
+    """Refuse, while nothing is written, what the folder for work and backups has no room for."""
+    need = _COPIES * sum(replica.size() for replica in meeting.replicas.values()) + _ROOM
+    free = shutil.disk_usage(meeting.scratch).free
+    if need > free:
+        raise NoSpace(
+            f"{meeting.scratch.parent} has {free >> 20:,} MiB free, and {need >> 20:,} MiB are needed to work in; "
+            "nothing was changed",
+            hint="make room there, or let USBSYNC_HOME name a folder on another disk",
+        )
 
 
 def _hold(meeting: Meeting, side: Side, before: str, ancestor: Ancestor | None, talk: Talk) -> Held:

@@ -59,14 +59,18 @@ def past(options: Options) -> Past | None:
 
     Raises what finding the desktop raises.
     """
-    desktop = str(
-        find_desktop(
-            collection=options.collection, profile=options.profile, environ=options.environ
-        ).collection
-    )
-    pairs = [pair for pair in known_pairs(state_home(options.environ)) if pair.desktop == desktop]
-    found = [backup for pair in pairs for backup in Backups(pair).list() if backup.facts.get("conflicts")]
-    return _past(max(found, key=lambda backup: backup.when)) if found else None
+    found = [backup for _phone, backup in kept(options) if backup.facts.get("conflicts")]
+    return _past(found[0]) if found else None
+
+
+def kept(options: Options) -> list[tuple[str, Backup]]:
+    """List the backups of the desktop with any phone, newest first, each with its phone."""
+    found = find_desktop(collection=options.collection, profile=options.profile, environ=options.environ)
+    pairs = [
+        pair for pair in known_pairs(state_home(options.environ)) if pair.desktop == str(found.collection)
+    ]
+    listed = [(pair.phone, backup) for pair in pairs for backup in Backups(pair).list()]
+    return sorted(listed, key=lambda each: each[1].when, reverse=True)
 
 
 def _past(backup: Backup) -> Past:

@@ -15,7 +15,8 @@ from usbsync.device.ankidroid import find_phone
 from usbsync.device.app import AppControl
 from usbsync.device.desktop import DesktopReplica, find_desktop
 from usbsync.device.detect import open_phone
-from usbsync.device.spec import parse
+from usbsync.device.spec import Folder, Spec, parse
+from usbsync.errors import UsageError
 from usbsync.session.options import Options
 from usbsync.session.replica import Replica
 from usbsync.session.talk import Talk
@@ -74,7 +75,8 @@ def meet(options: Options, talk: Talk, *, dry: bool = False, stop_app: bool = Tr
         pass  # "close Anki" comes before anything is asked of the phone
     with ExitStack() as stack:
         talk.stage("looking for the phone")
-        link = open_phone(parse(options.device) if options.device else None, on_waiting=talk.waiting)
+        spec = parse(options.device) if options.device else None
+        link = open_phone(spec, on_waiting=talk.waiting)
         stack.callback(link.close)
         wire = Metered(link)
         place = find_phone(link, app=options.app, phone_dir=options.phone_dir)
@@ -82,12 +84,19 @@ def meet(options: Options, talk: Talk, *, dry: bool = False, stop_app: bool = Tr
         stack.enter_context(nullcontext() if dry else lock(pair, seconds=_LOCK_SECONDS))
         home = stack.enter_context(_closing(open_folder(found.folder)))
         app = AppControl(link, place)
+        local = _local(spec, place.collection)
+        if local is not None and local.resolve() == found.collection:
+            raise UsageError(
+                f"{local} is the desktop's own collection", hint="name the phone's with --device"
+            )
         replicas = {
             Side.DESKTOP: _desktop(found, ReadOnly(home) if dry else home),
             Side.PHONE: Replica(
-                Side.PHONE, ReadOnly(wire) if dry else wire, place.collection, place.media_folder
+                Side.PHONE, ReadOnly(wire) if dry else wire, place.collection, place.media_folder, local
             ),
         }
+        with replicas[Side.PHONE].still():
+            pass  # a collection that another program of this computer has open is refused before all else
         if stop_app:
             stack.enter_context(_stopped(app, talk))
         scratch = stack.enter_context(_scratch(pair, dry=dry))
@@ -111,6 +120,11 @@ def _desktop(found: DesktopReplica, home: Transport) -> Replica:
     return Replica(
         Side.DESKTOP, home, f"/{found.collection.name}", f"/{found.media_folder.name}", local=found.collection
     )
+
+
+def _local(spec: Spec | None, collection: str) -> Path | None:
+    """Return a phone's collection as a file of this computer, where its folder is one."""
+    return spec.path / collection.lstrip("/") if isinstance(spec, Folder) else None
 
 
 def _joined(identity: str, folder: str) -> str:

@@ -42,7 +42,7 @@ def recover(meeting: Meeting, talk: Talk) -> Recovery | None:
     if cut is None:
         _give_up(meeting)
         return Recovery.GIVE_UP
-    with meeting.desktop.still():
+    with meeting.desktop.still(), meeting.phone.still():
         look_for_app(meeting)
         what, moved = _decide(meeting, cut)
         match what:

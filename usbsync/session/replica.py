@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from usbsync.collection.lock import hold
 from usbsync.collection.snapshot import MAIN, Snapshot, file_fingerprint, fingerprint, take
 from usbsync.core.conflict import Side
-from usbsync.errors import DamagedData, PhoneFailed
+from usbsync.errors import AnkiOpen, Busy, DamagedData, PhoneFailed, UsageError
 from usbsync.media.move import Place
 from usbsync.transport.base import OnBytes, Pull, Transport
 
@@ -26,7 +26,9 @@ class Replica:
     transport: Transport
     collection: str
     media: str
-    local: Path | None = None  # the desktop's collection as a local file, to be locked
+    local: Path | None = (
+        None  # the collection as a local file, to be locked: the desktop's, or a phone's in a folder
+    )
 
     @property
     def folder(self) -> str:
@@ -60,15 +62,21 @@ class Replica:
 
     @contextmanager
     def still(self) -> Iterator[None]:
-        """Keep Anki from opening the desktop's collection meanwhile; a phone's app is kept stopped elsewhere.
+        """Keep any program of this computer from opening the collection meanwhile; a phone's app is kept stopped elsewhere.
 
-        Raises AnkiOpen when it is open already.
+        Raises AnkiOpen when it is open already. A phone's folder may be on a file system without locks, or
+        not ours to lock (a mounted card): there nobody can have it locked either.
         """
-        if self.local is None:
+        with ExitStack() as stack:
+            if self.local is not None:
+                try:
+                    stack.enter_context(hold(self.local))
+                except AnkiOpen:
+                    raise
+                except (Busy, UsageError):
+                    if self.side is Side.DESKTOP:
+                        raise
             yield
-        else:
-            with hold(self.local):
-                yield
 
     def fingerprint(self) -> str | None:
         """Name the collection's bytes as they are now; None when there is no collection.

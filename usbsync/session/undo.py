@@ -8,18 +8,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from usbsync.collection.diff import tally
 from usbsync.collection.snapshot import MAIN
 from usbsync.core.conflict import Side
 from usbsync.core.media import Add, Delete, MediaFile, MediaPlan, MediaStep, Replace
-from usbsync.errors import UsageError
+from usbsync.errors import GuardRefused, UsageError
 from usbsync.media.listing import Listing, list_media
 from usbsync.media.move import Place, fetch
 from usbsync.session.apply import Work, apply
+from usbsync.session.collection import known_fingerprints
 from usbsync.session.meet import Meeting, meet
 from usbsync.session.options import Options
 from usbsync.session.recover import recover
 from usbsync.session.replica import Held, held
-from usbsync.session.report import Report, Result, media_counts
+from usbsync.session.report import Counts, Report, Result, media_counts
 from usbsync.session.talk import Talk
 from usbsync.state.ancestor import Ancestor, from_record
 from usbsync.state.backups import Backup, Backups
@@ -28,16 +30,18 @@ from usbsync.transport.base import OnBytes
 from usbsync.transport.ways import open_folder
 
 
-def undo(options: Options, talk: Talk, backup_id: str | None = None) -> Report:
+def undo(options: Options, talk: Talk, backup_id: str | None = None, *, sure: bool = False) -> Report:
     """Bring back what both sides held before the last apply (or the one of this backup).
 
     What they hold now is backed up first, so an undo can be undone. Raises UsageError where there is no
-    backup, DamagedData where it is not whole.
+    backup, DamagedData where it is not whole, GuardRefused where work done since would go too, unless `sure`.
     """
     with meet(options, talk) as meeting:
         recover(meeting, talk)
         backups = Backups(meeting.pair)
-        backup = backups.get(backup_id) if backup_id else _newest(backups)
+        backup = _newest(backups) if backup_id is None else backups.get(backup_id)
+        if not sure:
+            _guard(meeting)
         talk.stage("checking the backup")
         backups.verify(backup)
         work = _work(meeting, backup, talk)
@@ -45,6 +49,7 @@ def undo(options: Options, talk: Talk, backup_id: str | None = None) -> Report:
         return Report(
             result=Result.UNDONE,
             names=meeting.names,
+            changes={side: _tally(work, side) for side in work.new},
             media={side: media_counts(work.media, side) for side in Side},
             pulled_bytes=meeting.wire.pulled_bytes,
             pushed_bytes=meeting.wire.pushed_bytes,
@@ -53,10 +58,32 @@ def undo(options: Options, talk: Talk, backup_id: str | None = None) -> Report:
 
 
 def _newest(backups: Backups) -> Backup:
-    found = backups.list()
-    if not found:
+    newest = backups.newest_id()
+    if newest is None:
         raise UsageError("there is nothing to undo", hint="usbsync has changed nothing on this pair yet")
-    return found[0]
+    return backups.get(newest)
+
+
+def _guard(meeting: Meeting) -> None:
+    """Refuse where somebody worked since the last sync: an undo would take that away unasked."""
+    ancestor = meeting.ancestor()
+    if ancestor is None:
+        return
+    # an undo leaves both older than what is remembered, and notes as what
+    left = ancestor.info.get("left") or known_fingerprints(ancestor)
+    used = [side for side, replica in meeting.replicas.items() if replica.fingerprint() != left[side]]
+    if used:
+        raise GuardRefused(
+            f"the {' and the '.join(used)} changed since the last sync, and an undo takes that back too; "
+            "nothing was changed",
+            hint="usbsync undo --yes does it all the same (a backup is kept); usbsync sync keeps everything",
+        )
+
+
+def _tally(work: Work, side: Side) -> Counts:
+    """Count what an undo changes in one side's collection."""
+    now = work.held.get(side)
+    return tally(work.new[side], now.snapshot.path if now else None)
 
 
 def _work(meeting: Meeting, backup: Backup, talk: Talk) -> Work:
@@ -75,13 +102,14 @@ def _work(meeting: Meeting, backup: Backup, talk: Talk) -> Work:
         if original.exists():
             new[side] = held(replica, original, meeting.scratch / f"{side}-backup").whole
     plan = _media_plan(meeting, backup)
+    left = {side.value: sha256_of(new[side]) if side in new else before[side] for side in Side}
     return Work(
         before=before,
         held=now,
         new={side: path for side, path in new.items() if not _already(now.get(side), path)},
         media=plan,
         old=meeting.ancestor(),
-        ancestor=_old_ancestor(backup),
+        ancestor=_old_ancestor(backup, left),
         note=Result.UNDONE.value,
         facts={"undoes": backup.id},
         rewinds=True,
@@ -93,7 +121,7 @@ def _already(now: Held | None, path: Path) -> bool:
     return now is not None and now.fingerprint == sha256_of(path)
 
 
-def _old_ancestor(backup: Backup) -> Ancestor | None:
+def _old_ancestor(backup: Backup, left: Mapping[str, str]) -> Ancestor | None:
     """Return what both held before the apply that is undone; None where that was the first."""
     record = backup.facts.get("ancestor")
     if not record:
@@ -101,7 +129,8 @@ def _old_ancestor(backup: Backup) -> Ancestor | None:
     old = replace(from_record(record, backup.path), collection=backup.path / "ancestor.anki2")
     if sha256_of(old.collection) != old.sha256:
         return None  # it was damaged before it was backed up
-    return replace(old, when=time.time(), seen_desktop={}, seen_phone={})
+    info = {**old.info, "left": dict(left)}
+    return replace(old, when=time.time(), seen_desktop={}, seen_phone={}, info=info)
 
 
 # ---- media

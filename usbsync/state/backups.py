@@ -122,6 +122,11 @@ class Backups:
         found = [backup for id_ in self._ids() if (backup := self._offered(id_))]
         return tuple(sorted(found, key=_age, reverse=True))
 
+    def newest_id(self) -> str | None:
+        """Return the id of the newest backup that was completed, be it garbled since or not."""
+        ids = [id_ for id_ in self._ids() if (self.folder / id_ / _MANIFEST).exists()]
+        return max(ids, key=_order, default=None)
+
     def verify(self, backup: Backup) -> None:
         """Read every file of a backup; DamagedData names those that are missing or changed."""
         bad = [name for name, file in backup.files.items() if not _is_whole(backup.path / name, file)]
@@ -183,8 +188,12 @@ def _when(id_: str) -> datetime:
 
 
 def _age(backup: Backup) -> tuple[datetime, int]:
-    _, _, suffix = backup.id.partition("Z-")
-    return backup.when, int(suffix or 1)
+    return _order(backup.id)
+
+
+def _order(id_: str) -> tuple[datetime, int]:
+    _, _, suffix = id_.partition("Z-")
+    return _when(id_), int(suffix or 1)
 
 
 def _backup(path: Path, record: Mapping[str, Any]) -> Backup:
