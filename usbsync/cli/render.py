@@ -174,7 +174,7 @@ def render_status(status: Status) -> Text:
     """Say how a pair stands."""
     text = Text(status.state.value, style="bold")
     if status.last_sync is None:
-        text.append("\n  these two were never synced: usbsync sync begins")
+        text.append("\n  usbsync sync begins; it asks where both hold different work")
     else:
         when = datetime.fromtimestamp(status.last_sync, UTC).astimezone()
         text.append(f"\n  last sync {when:%Y-%m-%d %H:%M}")

@@ -22,7 +22,8 @@ class State(StrEnum):
 
     IN_STEP = "in step"
     CHANGES = "changes to sync"
-    CHOICE = "a choice is needed"
+    CHOICE = "a choice is needed"  # a collection that was there is gone
+    NEW = "never synced"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def status(options: Options, talk: Talk) -> Status:
         ancestor = meeting.ancestor()
         changed = _changed(meeting, ancestor)
         return Status(
-            state=_state(ancestor, changed),
+            state=_state(meeting, ancestor, changed),
             changed=changed,
             last_sync=ancestor.when if ancestor else None,
             app_running=bool(meeting.app.running()),
@@ -84,7 +85,9 @@ def _media_changed(replica: Replica, side: Side, ancestor: Ancestor) -> bool:
     } or not fresh <= listing.keys()
 
 
-def _state(ancestor: Ancestor | None, changed: tuple[Side, ...]) -> State:
+def _state(meeting: Meeting, ancestor: Ancestor | None, changed: tuple[Side, ...]) -> State:
     if ancestor is None:
+        return State.NEW
+    if any(replica.transport.stat(replica.collection) is None for replica in meeting.replicas.values()):
         return State.CHOICE
     return State.CHANGES if changed else State.IN_STEP
