@@ -612,6 +612,68 @@ def remove_field(hand, a, b, c):
     hand.world.col = replace(hand.world.col, scm=hand.now * 1000)
 
 
+@edit
+def move_field(hand, a, b, c):
+    """Let the first two fields change places; every note of the notetype follows, and so does the sort field."""
+    row = hand.pick(Table.NOTETYPES, a)
+    if row is None or c > 3 or len(row.fields) < 2:
+        return
+    config = notetypes_pb2.Notetype.Config.FromString(row.config)
+    config.sort_field_idx = {0: 1, 1: 0}.get(config.sort_field_idx, config.sort_field_idx)
+    one, two, *rest = row.fields
+    _put_notetype(hand, row._replace(fields=(two, one, *rest), config=config.SerializeToString()))
+    for note in list(hand.world[NOTES].values()):
+        if note.mid == row.id:
+            first, second, *others = note.flds.split(SEP)
+            _write(hand, note, flds=SEP.join([second, first, *others]))
+    hand.world.col = replace(hand.world.col, scm=hand.now * 1000)
+
+
+@edit
+def add_template(hand, a, b, c):
+    row = hand.pick(Table.NOTETYPES, a)
+    if row is None or c > 3:
+        return
+    name = f"T{hand.word(c)}"
+    if any(part.name == name for part in row.templates):
+        return
+    config = notetypes_pb2.Notetype.Template.Config(q_format=name, id=hand.new_id() % 2**40)
+    template = Template(name, hand.now, config.SerializeToString())
+    _put_notetype(hand, row._replace(templates=(*row.templates, template)))
+    for note in list(hand.world[NOTES].values()):
+        if note.mid == row.id:
+            _add_card(hand, note.id, 1, len(row.templates))
+    hand.world.col = replace(hand.world.col, scm=hand.now * 1000)
+
+
+@edit
+def remove_template(hand, a, b, c):
+    row = hand.pick(Table.NOTETYPES, a)
+    if row is None or c > 3 or len(row.templates) < 2:
+        return
+    gone = 1 + b % (len(row.templates) - 1)
+    _put_notetype(hand, row._replace(templates=row.templates[:gone] + row.templates[gone + 1 :]))
+    for card in list(hand.world[CARDS].values()):
+        if hand.world[NOTES][card.nid].mid == row.id and card.ord == gone:
+            hand.bury(CARDS, card.id, GraveType.CARD)
+        elif hand.world[NOTES][card.nid].mid == row.id and card.ord > gone:
+            hand.world.put(CARDS, card._replace(ord=card.ord - 1, mod=hand.now))
+    hand.world.col = replace(hand.world.col, scm=hand.now * 1000)
+
+
+@edit
+def move_template(hand, a, b, c):
+    row = hand.pick(Table.NOTETYPES, a)
+    if row is None or c > 3 or len(row.templates) < 2:
+        return
+    one, two, *rest = row.templates
+    _put_notetype(hand, row._replace(templates=(two, one, *rest)))
+    for card in list(hand.world[CARDS].values()):
+        if hand.world[NOTES][card.nid].mid == row.id and card.ord < 2:
+            hand.world.put(CARDS, card._replace(ord=1 - card.ord, mod=hand.now))
+    hand.world.col = replace(hand.world.col, scm=hand.now * 1000)
+
+
 # --- AnkiWeb -----------------------------------------------------------------------------------------
 
 

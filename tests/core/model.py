@@ -144,7 +144,7 @@ def derived(world: World, row: Note) -> Note:
     """Work out what Anki derives of a note: here, its sort field's text."""
     fields = row.flds.split(SEP)
     at = sort_field(world[Table.NOTETYPES][row.mid])
-    return row._replace(derived=fields[at] if at < len(fields) else fields[0])
+    return row._replace(derived=(fields[at] if at < len(fields) else fields[0]) or "empty")
 
 
 def card(cid: int, nid: int, did: int, ord_: int = 0, **values) -> Card:

@@ -16,7 +16,7 @@ from typing import Any
 
 from usbsync.core.changes import Change, Changes, Key, Table
 from usbsync.core.conflict import Side
-from usbsync.core.notetypes import differ
+from usbsync.core.notetypes import akin
 from usbsync.core.unicase import unicase
 from usbsync.core.units import is_filtered
 
@@ -53,7 +53,7 @@ _IDENTITY: Mapping[Table, Callable[[Any], Any]] = {
 """Who a new row is, whatever its id."""
 
 _SAME: Mapping[Table, Callable[[Any, Any], bool]] = {
-    Table.NOTETYPES: lambda one, other: unicase(one.name) == unicase(other.name) or not differ(one, other),
+    Table.NOTETYPES: akin,
     Table.DECKS: lambda one, other: is_filtered(one) == is_filtered(other),
     Table.NOTES: lambda one, other: one.guid == other.guid,
     Table.CARDS: lambda one, other: (one.nid, one.ord) == (other.nid, other.ord),

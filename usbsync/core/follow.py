@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from usbsync.core import titles, wire
 from usbsync.core.changes import Card, Change, Changes, Field, Note, Notetype, Table, Template
 from usbsync.core.conflict import Conflict, Settlement, Side, Weight
 from usbsync.core.merge3 import Outcome, merge3
+from usbsync.core.notetypes import akin, differ
 from usbsync.core.shape import (
     FIELD_ID,
     TEMPLATE_ID,
@@ -28,7 +30,6 @@ from usbsync.core.shape import (
     matched,
     with_renames,
 )
-from usbsync.core.unicase import unicase
 
 _KIND, _SORT_FIELD, _CLOZE = 1, 2, 1  # field numbers and value in proto/anki/notetypes.proto
 
@@ -81,7 +82,7 @@ class _Follow:
         return sorted({mid for changes in self.sides.values() for mid in changes.of(Table.NOTETYPES)})
 
     def _versions(self, mid: int) -> dict[Whose, Notetype] | None:
-        """Return all three versions of a notetype that lives on both sides; a new one's ancestor has no parts."""
+        """Return all three versions of a notetype that lives on both sides; a new one's ancestor is made up."""
         found = {side: changes.of(Table.NOTETYPES).get(mid) for side, changes in self.sides.items()}
         ancestor = next(change.ancestor for change in found.values() if change)
         now = {side: change.now if change else ancestor for side, change in found.items()}
@@ -89,14 +90,17 @@ class _Follow:
         if mine is None or theirs is None:
             return None  # deleted on a side, or new on one
         if ancestor is None:
-            if _size(mine) == _size(theirs) or unicase(mine.name) != unicase(theirs.name):
+            if not differ(mine, theirs) or not akin(mine, theirs):
                 return None
-            ancestor = mine._replace(fields=(), templates=())
+            newer = self._stands({Side.DESKTOP: mine, Side.PHONE: theirs}, mid, "order")
+            ancestor = _in_common(*((theirs, mine) if newer is Side.DESKTOP else (mine, theirs)))
         return {None: ancestor, Side.DESKTOP: mine, Side.PHONE: theirs}
 
     def winner(self, mid: int, what: str) -> Side:
         """Say whose version of a part stands."""
-        versions = self.versions[mid]
+        return self._stands(self.versions[mid], mid, what)
+
+    def _stands(self, versions: Mapping[Whose, Notetype], mid: int, what: str) -> Side:
         newer = max(Side, key=lambda side: (versions[side].mtime, repr(versions[side])))
         return self.settlement.settle((Table.NOTETYPES.value, mid, what), newer)[0]
 
@@ -270,15 +274,45 @@ class _Follow:
 
     def _template(self, card: Card | None, whose: Whose) -> tuple[str, Keys]:
         """Return the key of a card's template, and the merged order; nothing where its shape did not change."""
-        shapes = self.shapes.get(self.mids.get(card.nid, 0)) if card else None
+        shapes = self.shapes.get(self._mid(card.nid, whose)) if card else None
         if card is None or shapes is None or shapes.cloze or not shapes.templates.moved:
             return "", ()
         keys = shapes.templates.at(whose)
         return keys[card.ord] if card.ord < len(keys) else "", shapes.templates.merged
 
+    def _mid(self, nid: int, whose: Whose) -> int:
+        """Return which notetype a note has in one version; a side may have given it another."""
+        changes = {side: found for side in Side if (found := self.sides[side].of(Table.NOTES).get(nid))}
+        note = next((change.ancestor for change in changes.values()), None)
+        if whose in changes:
+            note = changes[whose].now or note
+        return note.mid if note else self.mids.get(nid, 0)
 
-def _size(row: Notetype) -> tuple[int, int]:
-    return len(row.fields), len(row.templates)
+
+def _in_common(older: Notetype, newer: Notetype) -> Notetype:
+    """Return what two versions of a notetype that both sides made have in common, as the older one has it."""
+    fields = _common_parts(older.fields, newer.fields, FIELD_ID)
+    templates = _common_parts(older.templates, newer.templates, TEMPLATE_ID)
+    return older._replace(fields=fields, templates=templates)
+
+
+_P = TypeVar("_P", Field, Template)
+
+
+def _common_parts(older: tuple[_P, ...], newer: tuple[_P, ...], number: int) -> tuple[_P, ...]:
+    keys = matched(older, newer, number, "n")
+    if len(older) == len(newer):
+        # as many as there were: what is not known by id or name is known by its place, for a note that is
+        # the same on both sides did not change, and would not follow
+        return tuple(part if f"a{at}" in keys else _nameless(part, number) for at, part in enumerate(older))
+    return tuple(part for at, part in enumerate(older) if f"a{at}" in keys)
+
+
+def _nameless(part: _P, number: int) -> _P:
+    """Take the id out of a part, so that it is known by name or place."""
+    config = wire.split(part.config)
+    config.pop(number, None)
+    return part._replace(config=wire.join(config))
 
 
 def _wrote(change: Change, mid: int, before: int, now: int) -> bool:

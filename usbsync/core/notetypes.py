@@ -11,6 +11,7 @@ from typing import Any
 from usbsync.core import wire
 from usbsync.core.changes import Change, Changes, Key, Notetype, Table
 from usbsync.core.shape import FIELD_ID, TEMPLATE_ID, matched
+from usbsync.core.unicase import unicase
 
 _SORT_FIELD = 2  # field number in proto/anki/notetypes.proto
 
@@ -18,6 +19,12 @@ _SORT_FIELD = 2  # field number in proto/anki/notetypes.proto
 def reshaped(change: Change) -> bool:
     """Whether a change altered an existing notetype's shape."""
     return change.ancestor is not None and change.now is not None and differ(change.ancestor, change.now)
+
+
+def akin(one: Notetype, other: Notetype) -> bool:
+    """Whether two notetypes of one id are one, which may have been renamed or reshaped, rather than strangers."""
+    known = any(key.startswith("a") for key in matched(one.fields, other.fields, FIELD_ID, "n"))
+    return known or unicase(one.name) == unicase(other.name)
 
 
 def differ(one: Notetype, other: Notetype) -> bool:

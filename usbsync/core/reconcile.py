@@ -36,7 +36,16 @@ from usbsync.core.retyped import fitted, standing
 from usbsync.core.reviews import last_acts, merge_reviews, shared_answers
 from usbsync.core.rules import rule_for
 from usbsync.core.unicase import unicase
-from usbsync.core.units import JOIN, SPLIT, Units, is_filtered, options_of, sent_home, split_deck
+from usbsync.core.units import (
+    JOIN,
+    SPLIT,
+    Units,
+    is_filtered,
+    options_of,
+    sent_home,
+    split_deck,
+    with_last_review,
+)
 
 Rows: TypeAlias = dict[Key, Any]
 Pair: TypeAlias = Mapping[Side, Mapping[Key, Change]]
@@ -77,7 +86,7 @@ def reconcile(
     settlement = settlement or Settlement()
     shaped = followed(desktop, phone, context.mids, settlement)
     both = align(shaped.desktop, shaped.phone, context.free_ids)
-    merge = _Merge({Side.DESKTOP: shaped.desktop, Side.PHONE: shaped.phone}, both, context, settlement)
+    merge = _Merge({Side.DESKTOP: desktop, Side.PHONE: phone}, both, context, settlement)
     merge.drop_cards(shaped.dropped)
     merge.run()
     crt, conflicts = _merge_crt(desktop, phone)
@@ -97,7 +106,7 @@ class _Merge:
     def __init__(
         self, held: Mapping[Side, Changes], both: Aligned, context: Context, settlement: Settlement
     ) -> None:
-        self.held = held  # in each side's own ids
+        self.held = held  # in each side's own ids and shapes
         self.sides = {Side.DESKTOP: both.desktop, Side.PHONE: both.phone}
         self.dropped = both.dropped
         self.context = context
@@ -223,6 +232,8 @@ class _Merge:
         row = JOIN[table](units, mine.now)
         if isinstance(row, Note):
             return _settled_note(row, mine.now, theirs.now)
+        if isinstance(row, Card):
+            return with_last_review(row, mine.now, theirs.now)
         return self.placed(row, units)
 
     def about(self, table: Table, key: Key, mine: Any, theirs: Any) -> Contest:
@@ -274,6 +285,8 @@ class _Merge:
             for key in pair[side].keys() & rows.keys():
                 if rows[key] is not None and rows[key].mid in moved:
                     rows[key] = rows[key]._replace(derived="")
+            alone = pair[side].keys() - pair[side.other].keys()
+            self.retyped |= {key: side for key in alone if _retyped(pair[side][key])}
         self.rows[Table.NOTES] = rows
 
     def cards(self) -> None:
@@ -308,7 +321,9 @@ class _Merge:
     def card_of_retyped(self, key: int, side: Side, pair: Pair) -> Card | None:
         """Let a note whose notetype one side set have the cards that it has on that side."""
         own, other = pair[side].get(key), pair[side.other].get(key)
-        held: Card | None = own.now if own is not None else pair[side.other][key].ancestor
+        # as that side holds it, which knows nothing of where the other moved a template
+        mine = own or self.held[side.other].of(Table.CARDS).get(key)
+        held: Card | None = (mine.now if own else mine.ancestor) if mine else None
         if held is None:
             if other is not None and other.now is not None:
                 reason = "the notetype that the note was given has no such card; answers stay in the review history"
@@ -461,6 +476,10 @@ def _lacks(pair: Pair, side: Side, key: Key) -> bool:
 def _edited(row: Any) -> int:
     """Return when a row was last written, in s; rows that do not say so are all equally old."""
     return int(row.mod if hasattr(row, "mod") else getattr(row, "mtime", 0))
+
+
+def _retyped(change: Change) -> bool:
+    return bool(change.ancestor and change.now) and change.ancestor.mid != change.now.mid
 
 
 def _note_of(pair: Pair, key: int) -> int:
