@@ -814,3 +814,15 @@ def test_all_of_it_deleted_here_and_nothing_there(pair):
     merged = pair.merge()
     assert merged.value("select count() from notes") == 0
     assert merged.value("select count() from cards") == 0
+
+
+def test_answered_here_and_given_a_due_date_there(pair):
+    with pair.desktop() as col:
+        (card,) = cards_of(col, "front 0")
+        study(col, card)
+    with pair.phone() as col:
+        col.sched.set_due_date([card], "14")
+        later(col, "cards", card)
+    merged = pair.merge()  # Anki's check would add the time of the last review, did the merge lose it
+    assert merged.value(f"select reps from cards where id = {card}") >= 1
+    assert '"lrt":' in merged.value(f"select data from cards where id = {card}")

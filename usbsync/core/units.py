@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -115,6 +116,31 @@ def join_card(units: Units, like: Card) -> Card:
         flags=units["flag"],
         data=data,
     )
+
+
+_DATA_ORDER = ("pos", "s", "d", "dr", "decay", "lrt", "cd")  # as rslib writes them (storage/card/data.rs)
+
+
+def with_last_review(card: Card, *versions: Card) -> Card:
+    """Keep the time of the last review in a card whose schedule was set by hand after an answer on the other side.
+
+    Anki's database check adds it where a studied card lacks it. A card that was reset to new has none.
+    """
+    known = [at for each in versions if isinstance(at := _card_data(each).get("lrt"), int)]
+    data = _card_data(card)
+    if card.type == _NEW or not known or max(known) <= data.get("lrt", 0):
+        return card
+    both = {**data, "lrt": max(known)}
+    ordered = {key: both[key] for key in (*_DATA_ORDER, *both) if key in both}
+    return card._replace(data=json.dumps(ordered, separators=(",", ":"), ensure_ascii=False))
+
+
+def _card_data(card: Card) -> dict[str, Any]:
+    try:
+        found = json.loads(card.data or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def sent_home(card: Card) -> Card:
