@@ -299,3 +299,17 @@ def test_two_answers_of_one_moment_find_out_which_moments_are_free(base, tmp_pat
     assert {at, at + 1} <= context.taken_reviews
     assert desktop.of(Table.REVLOG)[at] != phone.of(Table.REVLOG)[at]
     assert isinstance(phone.of(Table.REVLOG)[at], Change)
+
+
+@pytest.mark.parametrize("buried_on", ["ancestor", "desktop", "phone"])
+def test_a_free_id_lies_above_all_that_live_and_all_that_are_buried(
+    base: Path, tmp_path: Path, buried_on
+) -> None:
+    three = {
+        side: clone(base, tmp_path / side / "collection.anki2") for side in ("ancestor", "desktop", "phone")
+    }
+    far = 9_000_000_000_000
+    change(three[buried_on], "insert into graves values (?, 2, -1)", far)
+    _, _, context = compare(three["ancestor"], three["desktop"], three["phone"])
+    assert context.free_ids[Table.DECKS] == far + 1
+    assert context.free_ids[Table.NOTES] > 1

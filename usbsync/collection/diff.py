@@ -191,9 +191,13 @@ _WITH_IDS = (Table.NOTETYPES, Table.DECKS, Table.NOTES, Table.CARDS)
 
 
 def _free_id(sides: Sequence[OpenCollection], table: Table) -> int:
-    """Return an id above all of this table's, in all three files."""
-    highest = f"select max(ifnull((select max(id) from main.{table}), 0), ifnull((select max(id) from anc.{table}), 0))"
-    return 1 + max(int(side.value(highest)) for side in sides)
+    """Return an id above all of this table's in all three files, and above all that lie in a grave."""
+    highest = " union all ".join(
+        f"select max({key}) from {schema}.{name}"
+        for schema in ("main", "anc")
+        for name, key in ((table, "id"), (Table.GRAVES, "oid"))
+    )
+    return 1 + max(found or 0 for side in sides for (found,) in side.rows(highest))
 
 
 def _taken(sides: Sequence[OpenCollection], mine: Changes, theirs: Changes) -> Iterator[int]:
