@@ -15,7 +15,7 @@ from typing import Any
 
 from usbsync.collection.backend import OpenCollection, opened
 from usbsync.collection.tables import COLUMNS, NOTETYPE_PARTS
-from usbsync.core.changes import GraveType, Note, Table
+from usbsync.core.changes import GraveType, Table
 from usbsync.core.plan import SidePlan, Source, TablePlan
 
 _GRAVES = {Table.CARDS: GraveType.CARD, Table.NOTES: GraveType.NOTE, Table.DECKS: GraveType.DECK}
@@ -148,12 +148,6 @@ def _numbered(rows: list[Any], part: str) -> Iterator[tuple[Any, ...]]:
     for row in rows:
         for at, value in enumerate(getattr(row, part)):
             yield row.id, at, *value
-
-
-def note_count(plan: SidePlan) -> int:
-    """Count how many notes this plan adds on balance."""
-    part = plan.tables.get(Table.NOTES, TablePlan())
-    return sum(put.new for put in part.puts if isinstance(put.row, Note)) - len(part.deletions)
 
 
 def grow(first: Path, second: Path, notes: Iterable[int], now_ms: int) -> int:

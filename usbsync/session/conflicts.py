@@ -14,22 +14,23 @@ from usbsync.collection.diff import compare
 from usbsync.collection.snapshot import MAIN, take
 from usbsync.collection.verify import verify
 from usbsync.core.conflict import Conflict, Policy, Settlement, Side, Weight
-from usbsync.core.media import MediaPlan
+from usbsync.core.first import Start
 from usbsync.core.plan import make_plan
 from usbsync.core.reconcile import reconcile
 from usbsync.device.desktop import find_desktop
 from usbsync.errors import ChoiceNeeded, UsageError
 from usbsync.session.apply import Work, apply
-from usbsync.session.collection import known_fingerprints
+from usbsync.session.collection import CollectionWork, known_fingerprints
+from usbsync.session.media import no_media
 from usbsync.session.meet import Meeting, meet
 from usbsync.session.options import Options
 from usbsync.session.recover import recover
-from usbsync.session.replica import held
+from usbsync.session.remembered import next_ancestor
+from usbsync.session.replica import Held, held
 from usbsync.session.report import Report, Result
 from usbsync.session.talk import Talk
 from usbsync.state.ancestor import Ancestor
 from usbsync.state.backups import Backup, Backups
-from usbsync.state.files import sha256_of
 from usbsync.state.home import state_home
 from usbsync.state.pair import known_pairs
 
@@ -159,29 +160,20 @@ def _edit(meeting: Meeting, ancestor: Ancestor, edit: tuple[Path, Path], talk: T
         results[Side.PHONE],
         (helds[Side.DESKTOP].snapshot.path, helds[Side.PHONE].snapshot.path),
     )
-    backup = apply(meeting, _work(ancestor, helds, new), talk)
+    backup = apply(meeting, _work(meeting, ancestor, helds, new), talk)
     return Report(Result.MERGED, meeting.names, changes=counts, backup=backup)
 
 
-def _work(ancestor: Ancestor, helds: Mapping[Side, Any], new: Mapping[Side, Path]) -> Work:
-    after = {side: sha256_of(new[side]) if side in new else one.fingerprint for side, one in helds.items()}
-    phone = new.get(Side.PHONE, helds[Side.PHONE].whole)
-    remembered = Ancestor(
-        collection=phone,
-        sha256=sha256_of(phone),
-        desktop_sha256=after[Side.DESKTOP],
-        media=ancestor.media,
-        seen_desktop=ancestor.seen_desktop,
-        seen_phone=ancestor.seen_phone,
-        when=time.time(),
-        info={"phone": after[Side.PHONE]},
-    )
+def _work(meeting: Meeting, ancestor: Ancestor, helds: Mapping[Side, Held], new: Mapping[Side, Path]) -> Work:
+    """Turn both sides' new collections into work for `apply`; media stays as it is."""
+    before = {side: one.fingerprint for side, one in helds.items()}
+    collection, media = CollectionWork(before, Start.MERGE, helds, new), no_media(ancestor)
     return Work(
-        before={side: one.fingerprint for side, one in helds.items()},
+        before=before,
         held=helds,
         new=new,
-        media=MediaPlan((), (), (), (), ancestor.media),
+        media=media.plan,
         old=ancestor,
-        ancestor=remembered,
+        ancestor=next_ancestor(meeting, ancestor, collection, media),
         note="taken",
     )

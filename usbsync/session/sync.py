@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -18,10 +17,10 @@ from usbsync.session.media import MediaWork, media_alarms, media_work, no_media
 from usbsync.session.meet import Meeting, meet
 from usbsync.session.options import Options
 from usbsync.session.recover import interrupted, recover
+from usbsync.session.remembered import next_ancestor
 from usbsync.session.report import Clock, Report, Result, media_counts
 from usbsync.session.talk import Talk
 from usbsync.state.ancestor import Ancestor
-from usbsync.state.files import sha256_of
 
 _RESULTS = {Start.UPLOAD: Result.UPLOADED, Start.DOWNLOAD: Result.DOWNLOADED}
 
@@ -80,7 +79,7 @@ def _carry_out(
     talk: Talk,
 ) -> str | None:
     """Apply what there is to do; remember what both hold even where that is nothing."""
-    new = _next_ancestor(meeting, ancestor, collection, media)
+    new = next_ancestor(meeting, ancestor, collection, media)
     if collection.new or not media.empty:
         note = _RESULTS.get(collection.start, Result.MERGED).value
         work = Work(
@@ -105,34 +104,6 @@ def _contained(collection: CollectionWork, ancestor: Ancestor | None) -> tuple[S
     if collection.start is not Start.MERGE:
         return ()
     return tuple(Side) if ancestor else (Side.DESKTOP,)  # at a first merge the phone's rows get other ids
-
-
-def _next_ancestor(
-    meeting: Meeting, ancestor: Ancestor | None, collection: CollectionWork, media: MediaWork
-) -> Ancestor:
-    """Say what both will hold: the phone's collection, byte for byte, and the media."""
-    phone = collection.new.get(Side.PHONE)
-    if phone is None and Side.PHONE in collection.held:
-        phone = collection.held[Side.PHONE].whole
-    if phone is None and ancestor is not None:
-        phone = ancestor.collection
-    if phone is None:
-        raise AssertionError("a phone without a collection is written to")
-    sha256 = ancestor.sha256 if ancestor and phone == ancestor.collection else sha256_of(phone)
-    after = {
-        side: sha256_of(collection.new[side]) if side in collection.new else collection.before[side]
-        for side in Side
-    }
-    return Ancestor(
-        collection=phone,
-        sha256=sha256,
-        desktop_sha256=after[Side.DESKTOP],
-        media=media.plan.after,
-        seen_desktop=media.seen(meeting, Side.DESKTOP, ancestor),
-        seen_phone=media.seen(meeting, Side.PHONE, ancestor),
-        when=time.time(),
-        info={"phone": after[Side.PHONE]},
-    )
 
 
 def _report(
