@@ -17,6 +17,7 @@ PHONE = {
     "SUBSYSTEM": "usb",
     "DEVTYPE": "usb_device",
     "ID_USB_INTERFACES": ":060101:ff4201:",
+    "ID_SERIAL_SHORT": "R58M123ABC",
 }
 
 
@@ -33,13 +34,24 @@ def parsed(line: str) -> list[tuple[str, str, str]]:
 
 
 def done(device: dict[str, str]) -> list[tuple[str, str, str]]:
-    """What is done to a device: the assignments of the rules whose matches all hold."""
-    effects = []
+    """What is done to a device: the assignments of the rules whose matches all hold, as udev goes through them."""
+    effects, label = [], None
     for rule in rules():
-        matches = [token for token in rule if token[1] in {"==", "!="}]
-        if all(fnmatch.fnmatchcase(device.get(key, ""), value) == (op == "==") for key, op, value in matches):
-            effects += [token for token in rule if token not in matches]
+        assignments = [token for token in rule if token[1] not in {"==", "!="}]
+        matches = [token for token in rule if token not in assignments]
+        if label is not None:
+            label = None if ("LABEL", "=", label) in assignments else label
+        elif all(
+            fnmatch.fnmatchcase(device.get(key, ""), value) == (op == "==") for key, op, value in matches
+        ):
+            label = next((value for key, _, value in assignments if key == "GOTO"), None)
+            effects += [token for token in assignments if token[0] not in {"GOTO", "LABEL"}]
+    assert label is None  # every jump arrives
     return effects
+
+
+RIGHTS = [("TAG", "+=", "uaccess"), ("TAG", "+=", "systemd"), ("SYSTEMD_USER_WANTS", "+=", "usbsync.service")]
+LINK = ("SYMLINK", "+=", "usbsync/$env{ID_SERIAL_SHORT}")
 
 
 @pytest.mark.parametrize(
@@ -48,7 +60,16 @@ def done(device: dict[str, str]) -> list[tuple[str, str, str]]:
 @pytest.mark.parametrize("action", ["add", "change", "bind"])
 def test_a_phone_with_usb_debugging_goes_to_the_seat(interfaces, action):
     device = PHONE | {"ID_USB_INTERFACES": interfaces, "ACTION": action}
-    assert done(device) == [("TAG", "+=", "uaccess")]
+    assert done(device) == [*RIGHTS, LINK]
+
+
+@pytest.mark.parametrize("serial", ["", ".", "..", "-rf", "@x"])
+def test_a_serial_that_makes_no_plain_name_gets_no_link(serial):
+    assert done(PHONE | {"ID_SERIAL_SHORT": serial}) == RIGHTS
+
+
+def test_the_service_that_is_wanted_is_the_one_that_is_installed():
+    assert (RULES.parent / RIGHTS[2][2]).exists()
 
 
 @pytest.mark.parametrize(
@@ -75,7 +96,8 @@ def test_the_tag_is_set_before_logind_reads_it():
 
 
 def test_no_node_is_opened_to_everyone():
-    assert not {key for rule in rules() for key, _, _ in rule} & {"MODE", "GROUP", "OWNER", "RUN", "PROGRAM"}
+    keys = {key for rule in rules() for key, _, _ in rule}
+    assert not keys & {"MODE", "GROUP", "OWNER", "RUN", "PROGRAM", "IMPORT", "SYSTEMD_WANTS"}
 
 
 def test_udev_itself_accepts_the_file():

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from usbsync import __version__
 from usbsync.cli import demo as demo_command
+from usbsync.cli.auto import auto, offer
+from usbsync.cli.common import options_of, show
 from usbsync.cli.render import (
     render_backups,
     render_conflicts,
@@ -27,13 +26,12 @@ from usbsync.core.first import First
 from usbsync.device.detect import seen_phones
 from usbsync.errors import UsageError
 from usbsync.session.conflicts import kept, past, take_other
+from usbsync.session.consent import by_itself, consents
 from usbsync.session.options import OneWay, Options
 from usbsync.session.report import conflict_as_json as as_json
 from usbsync.session.status import status as status_of
 from usbsync.session.sync import sync as run_sync
 from usbsync.session.undo import undo as run_undo
-from usbsync.state.config import Config, load_config
-from usbsync.state.home import state_home
 
 app = typer.Typer(
     name="usbsync",
@@ -109,7 +107,7 @@ def sync(
     quiet: Quiet = False,
 ) -> None:
     """Bring the desktop's collection and the phone's in step."""
-    options = _options(
+    options = options_of(
         device=device,
         collection=collection,
         profile=profile,
@@ -140,7 +138,7 @@ def plan(
     quiet: Quiet = False,
 ) -> None:
     """Say what a sync would do, and write nothing anywhere."""
-    options = _options(
+    options = options_of(
         device=device,
         collection=collection,
         profile=profile,
@@ -165,32 +163,41 @@ def status(
     json_: Json = False,
 ) -> None:
     """Say whether both are in step; nothing is stopped, copied or written."""
-    options = _options(device=device, collection=collection, profile=profile, app=app_, phone_dir=phone_dir)
+    options = options_of(device=device, collection=collection, profile=profile, app=app_, phone_dir=phone_dir)
     with Terminal(quiet=json_) as talk:
         found = status_of(options, talk)
-    _print(render_status(found), json_=json_, data=found.as_json())
+    show(render_status(found), json_=json_, data=found.as_json())
 
 
 @app.command()
 def devices(json_: Json = False) -> None:
     """List the phones that are seen, and how to name each."""
-    phones = seen_phones()
+    phones, known = seen_phones(), consents(options_of())
     data = [
-        {"device": p.spec, "serial": p.serial, "model": p.model, "state": p.state.value, "how": p.how.value}
+        {
+            "device": p.spec,
+            "serial": p.serial,
+            "model": p.model,
+            "state": p.state.value,
+            "how": p.how.value,
+            "by_itself": by_itself(known, p.serial),
+        }
         for p in phones
     ]
-    _print(render_devices(phones), json_=json_, data={"devices": data})
+    allowed = [each.phone for each in known.values() if by_itself(known, each.phone)]
+    answer = {"devices": data, "by_itself": allowed}
+    show(render_devices(phones, allowed), json_=json_, data=answer)
 
 
 @app.command()
 def backups(collection: Collection = None, profile: Profile = None, json_: Json = False) -> None:
     """List what was kept of both sides before each change; usbsync undo ID brings one back."""
-    found = kept(_options(collection=collection, profile=profile))
+    found = kept(options_of(collection=collection, profile=profile))
     data = [
         {"id": b.id, "when": b.when.isoformat(), "size": b.size, "note": b.note, "phone": phone}
         for phone, b in found
     ]
-    _print(render_backups(found), json_=json_, data={"backups": data})
+    show(render_backups(found), json_=json_, data={"backups": data})
 
 
 @app.command()
@@ -206,11 +213,13 @@ def undo(
     quiet: Quiet = False,
 ) -> None:
     """Bring both sides back to what they were before the last sync."""
-    options = _options(device=device, collection=collection, profile=profile, app=app_, phone_dir=phone_dir)
+    options = options_of(device=device, collection=collection, profile=profile, app=app_, phone_dir=phone_dir)
     with Terminal(quiet=quiet or json_) as talk:
         report = run_undo(options, talk, backup, sure=yes)
-    _print("" if quiet else render_report(report), json_=json_, data=report.as_json())
+    show("" if quiet else render_report(report), json_=json_, data=report.as_json())
 
+
+app.add_typer(auto)
 
 conflicts_app = typer.Typer(help="What lost in the last merge, and choosing the other after all.")
 app.add_typer(conflicts_app, name="conflicts")
@@ -222,10 +231,10 @@ def conflicts(
 ) -> None:
     """List the conflicts of the last merge; no phone is needed."""
     if context.invoked_subcommand is None:
-        found = past(_options(collection=collection, profile=profile))
+        found = past(options_of(collection=collection, profile=profile))
         listed = found.conflicts if found else ()
         data = {"backup": found.backup.id if found else None, "conflicts": [as_json(each) for each in listed]}
-        _print(render_conflicts(listed), json_=json_, data=data)
+        show(render_conflicts(listed), json_=json_, data=data)
 
 
 @conflicts_app.command("show")
@@ -235,10 +244,10 @@ def show_conflict(
     profile: Profile = None,
 ) -> None:
     """Show one conflict whole, side by side."""
-    found = past(_options(collection=collection, profile=profile))
+    found = past(options_of(collection=collection, profile=profile))
     if found is None:
         raise UsageError("the last merge had no conflict", hint="there is nothing to show")
-    _print(side_by_side(found.number(number), whole=True), json_=False, data={})
+    show(side_by_side(found.number(number), whole=True), json_=False, data={})
 
 
 @conflicts_app.command("take")
@@ -253,11 +262,11 @@ def take_conflict(
     quiet: Quiet = False,
 ) -> None:
     """Take the other side's version of a conflict after all, on both sides."""
-    options = _options(device=device, collection=collection, profile=profile, app=app_, phone_dir=phone_dir)
+    options = options_of(device=device, collection=collection, profile=profile, app=app_, phone_dir=phone_dir)
     with Terminal(quiet=quiet or json_) as talk:
         conflict, report = take_other(options, talk, number)
     text = Text(f'taken: the {conflict.chosen.other}\'s {conflict.unit} of "{conflict.title}"\n')
-    _print("" if quiet else text.append_text(render_report(report)), json_=json_, data=report.as_json())
+    show("" if quiet else text.append_text(render_report(report)), json_=json_, data=report.as_json())
 
 
 @app.command()
@@ -273,30 +282,5 @@ def demo(
 def _sync(options: Options, *, dry: bool, json_: bool, quiet: bool) -> None:
     with Terminal(quiet=quiet or json_) as talk:
         report = run_sync(options, talk, dry=dry)
-    _print("" if quiet else render_report(report), json_=json_, data=report.as_json())
-
-
-def _options(**given: Any) -> Options:
-    """Put the options together: what was given, else what config.toml says."""
-    config: Config = load_config(state_home(os.environ))
-    for name in ("device", "collection", "profile", "app", "phone_dir", "prefer"):
-        if given.get(name) is None:
-            given[name] = getattr(config, name)
-    if given["collection"] is not None:
-        given["collection"] = Path(given["collection"])
-    if given.get("first") and given.get("one_way"):
-        raise UsageError(
-            "--first and --one-way do not go together",
-            hint="--one-way is for any time, --first for the first",
-        )
-    if given["prefer"] is None:
-        given["prefer"] = Policy.NEWEST
-    return Options(**given)
-
-
-def _print(text: Any, *, json_: bool, data: dict[str, Any]) -> None:
-    """Print what was asked for on stdout: one object, or text for people."""
-    if json_:
-        typer.echo(json.dumps(data, ensure_ascii=False, indent=2))
-    elif text:
-        Console(highlight=False, soft_wrap=True).print(text)
+    show("" if quiet else render_report(report), json_=json_, data=report.as_json())
+    offer(options, report, talk)

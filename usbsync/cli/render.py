@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from rich.text import Text
@@ -187,11 +187,19 @@ def render_status(status: Status) -> Text:
     return text
 
 
-def render_devices(phones: Iterable[SeenPhone]) -> Text:
-    """List phones, each with the name to give to --device."""
-    lines = [f"{phone.spec:<28} {phone.state.value:<13} {phone.model}".rstrip() for phone in phones]
+def render_devices(phones: Sequence[SeenPhone], allowed: Sequence[str] = ()) -> Text:
+    """List phones, each with the name to give to --device, and those that are synced by themselves."""
+    lines = [
+        f"{phone.spec:<28} {phone.state.value:<13} {_named(phone, allowed)}".rstrip() for phone in phones
+    ]
     lines += [] if lines else ["no phone is seen"]
+    away = [each for each in allowed if each not in {phone.serial for phone in phones}]
+    lines += [f"not here, synced by itself: {each}" for each in away]
     text = Text("\n".join(lines))
     if not any(phone.state is State.READY for phone in phones):
         text.append("\nhint: plug the phone in, unlock it, and turn on USB debugging")
     return text
+
+
+def _named(phone: SeenPhone, allowed: Sequence[str]) -> str:
+    return f"{phone.model} (synced by itself)".strip() if phone.serial in allowed else phone.model

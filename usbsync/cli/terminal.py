@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -16,7 +17,7 @@ from rich.progress import (
     TextColumn,
     TransferSpeedColumn,
 )
-from rich.prompt import Prompt
+from rich.prompt import Confirm, Prompt
 
 from usbsync.cli.render import side_by_side
 from usbsync.core.conflict import Conflict, Side
@@ -40,7 +41,7 @@ class Terminal:
             disable=quiet or not self._console.is_terminal,
         )
         self._task: TaskID | None = None
-        self._can_ask = sys.stdin.isatty() and self._console.is_terminal and not quiet
+        self.can_ask = sys.stdin.isatty() and self._console.is_terminal and not quiet
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -68,7 +69,7 @@ class Terminal:
 
     def first(self, desktop_notes: int, phone_notes: int) -> First | None:
         """Ask whose collection replaces the other's."""
-        if not self._can_ask:
+        if not self.can_ask:
             return None
         self._progress.stop()
         self.note(
@@ -84,9 +85,15 @@ class Terminal:
         self._progress.start()
         return None if choice == "quit" else First(choice)
 
+    def by_itself(self, phone: str) -> bool:
+        """Ask whether a phone may be synced without asking."""
+        self._progress.stop()
+        question = f"Sync {phone} by itself when it is plugged in?"
+        return Confirm.ask(escape(question), console=self._console, default=False)
+
     def settle(self, conflict: Conflict) -> Side | None:
         """Ask who stands."""
-        if not self._can_ask:
+        if not self.can_ask:
             return None
         self._progress.stop()
         self._console.print(side_by_side(conflict))

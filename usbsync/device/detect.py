@@ -149,7 +149,7 @@ def _ready(phone: SeenPhone) -> Spec:
         case State.FORBIDDEN:
             raise PhoneFailed(
                 f"this account has no rights to the USB device of {name}",
-                hint="install usbsync's udev rule (README says how), then unplug the phone and plug it in again",
+                hint="run usbsync setup, then unplug the phone and plug it in again",
             )
         case State.OTHER:
             raise NoPhone(
