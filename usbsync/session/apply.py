@@ -11,7 +11,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,7 +29,7 @@ from usbsync.state.ancestor import Ancestor, as_record, forget, remember
 from usbsync.state.backups import Backups
 from usbsync.state.files import fsync_file, fsync_folder, private_folder, sha256_of
 from usbsync.state.journal import Journal
-from usbsync.transport.base import OnBytes, Push, Remove, Rename, Step
+from usbsync.transport.base import Base, OnBytes, Push, Remove, Rename, Step
 
 _ROOM = 16 << 20  # free space left over on every disk, bytes
 
@@ -206,11 +206,12 @@ def _stage(meeting: Meeting, work: Work, talk: Talk) -> None:
     now = int(time.time())
     for side, new in work.new.items():
         replica = meeting.replicas[side]
-        sources = {replica.mark: _mark(meeting, side), replica.new: new}
+        pushes = [Push(_mark(meeting, side), replica.mark, now)]
+        base = Base(replica.collection, work.held[side].snapshot.raw) if side in work.held else None
         if folded := _folded(work, side):
-            sources[replica.folded] = folded
-        replica.transport.push([Push(source, target, now) for target, source in sources.items()], on_bytes)
-        _check_staged(replica, sources)
+            pushes.append(Push(folded, replica.folded, now, base))
+            base = Base(replica.folded, folded)
+        _stage_files(replica, [*pushes, Push(new, replica.new, now, base)], on_bytes)
     if work.stage_media:
         work.stage_media(on_bytes)
     else:
@@ -227,13 +228,20 @@ def _mark(meeting: Meeting, side: Side) -> Path:
     return mark
 
 
-def _check_staged(replica: Replica, sources: Mapping[str, Path]) -> None:
-    found = replica.transport.hash(list(sources), "sha256")
-    for target, source in sources.items():
-        if found.get(target) != sha256_of(source):
-            raise PhoneFailed(
-                f"what was copied to the {replica.side} did not arrive whole; nothing was changed"
-            )
+def _stage_files(replica: Replica, pushes: Sequence[Push], on_bytes: OnBytes) -> None:
+    """Copy files and prove them; what came of a base and is not right is copied whole."""
+    replica.transport.push(pushes, on_bytes)
+    wrong = _not_whole(replica, pushes)
+    if based := [replace(push, base=None) for push in wrong if push.base]:
+        replica.transport.push(based, on_bytes)
+        wrong = _not_whole(replica, wrong)
+    if wrong:
+        raise PhoneFailed(f"what was copied to the {replica.side} did not arrive whole; nothing was changed")
+
+
+def _not_whole(replica: Replica, pushes: Sequence[Push]) -> list[Push]:
+    found = replica.transport.hash([push.target for push in pushes], "sha256")
+    return [push for push in pushes if found.get(push.target) != sha256_of(push.source)]
 
 
 def _look_again(meeting: Meeting, work: Work) -> None:

@@ -98,8 +98,19 @@ def _hold(meeting: Meeting, side: Side, before: str, ancestor: Ancestor | None, 
         return held(replica, ancestor.collection, scratch)  # the phone holds the ancestor: no byte need cross
     on_bytes = talk.stage(f"reading the {side}'s collection", replica.size())
     with replica.still():
-        raw = replica.fetch(scratch / "raw", on_bytes)
+        raw = replica.fetch(scratch / "raw", on_bytes, _base(meeting, side, ancestor))
     return held(replica, raw, scratch)
+
+
+def _base(meeting: Meeting, side: Side, ancestor: Ancestor | None) -> Path | None:
+    """Return what a phone's collection is much like: what it was, or at a first sync perhaps the desktop's."""
+    if side is Side.DESKTOP:
+        return None
+    return ancestor.collection if ancestor else _there(meeting.scratch / Side.DESKTOP / "raw" / MAIN)
+
+
+def _there(path: Path) -> Path | None:
+    return path if path.is_file() else None
 
 
 def _start(helds: Mapping[Side, Held], ancestor: Ancestor | None, options: Options, talk: Talk) -> Start:

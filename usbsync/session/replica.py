@@ -98,8 +98,8 @@ class Replica:
         infos = (self.transport.stat(path) for path in (self.collection, self.wal))
         return sum(info.size for info in infos if info)
 
-    def fetch(self, folder: Path, on_bytes: OnBytes) -> Path:
-        """Copy the main file and its `-wal`, as one pair, into a local folder.
+    def fetch(self, folder: Path, on_bytes: OnBytes, base: Path | None = None) -> Path:
+        """Copy the main file and its `-wal`, as one pair, into a local folder; `base` is what main is probably like.
 
         Raises PhoneFailed when they change while they are being copied.
         """
@@ -109,12 +109,13 @@ class Replica:
         for _ in range(_TRIES):
             wal.unlink(missing_ok=True)
             before = self.fingerprint()
-            wanted = [Pull(self.collection, raw)]
+            wanted = [Pull(self.collection, raw, base)]
             if before is not None and "+" in before:
                 wanted.append(Pull(self.wal, wal))
             self.transport.pull(wanted, on_bytes)
             if file_fingerprint(raw) == before:
                 return raw
+            base = None
         raise PhoneFailed(
             f"the {self.side}'s collection changes while it is being copied; nothing was changed"
         )

@@ -88,16 +88,16 @@ def _tally(work: Work, side: Side) -> Counts:
 
 def _work(meeting: Meeting, backup: Backup, talk: Talk) -> Work:
     """Turn a backup into work for `apply`."""
-    now, before, new = {}, {}, {}
+    now, before, new, old = {}, {}, {}, meeting.ancestor()
     for side, replica in meeting.replicas.items():
         before[side] = replica.fingerprint() or ""
         original = backup.path / side / MAIN
         if before[side] and original.exists():
             on_bytes = talk.stage(f"reading the {side}'s collection", replica.size())
             with replica.still():
-                now[side] = held(
-                    replica, replica.fetch(meeting.scratch / side / "raw", on_bytes), meeting.scratch / side
-                )
+                base = old.collection if old and side is Side.PHONE else None
+                raw = replica.fetch(meeting.scratch / side / "raw", on_bytes, base)
+            now[side] = held(replica, raw, meeting.scratch / side)
             before[side] = now[side].fingerprint
         if original.exists():
             new[side] = held(replica, original, meeting.scratch / f"{side}-backup").whole
@@ -108,7 +108,7 @@ def _work(meeting: Meeting, backup: Backup, talk: Talk) -> Work:
         held=now,
         new={side: path for side, path in new.items() if not _already(now.get(side), path)},
         media=plan,
-        old=meeting.ancestor(),
+        old=old,
         ancestor=_old_ancestor(backup, left),
         note=Result.UNDONE.value,
         facts={"undoes": backup.id},

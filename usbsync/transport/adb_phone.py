@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from usbsync.errors import DamagedData, PhoneRefused
 from usbsync.transport import shell
 from usbsync.transport.base import Completed, Kind, Push, Rename
+from usbsync.transport.delta import Delta
 from usbsync.transport.paths import checked, encoded, parent, said, shown
 from usbsync.transport.sync import Sync, refusal
 
@@ -75,6 +76,7 @@ class AdbTransport:
         self._opener = opener
         self._patience = patience
         self._sync = Sync(opener, patience=patience)
+        self._delta = Delta(opener)
         hello = shell.run(opener, _HELLO, seconds=max(60.0, patience)).stdout.strip()
         self._identity = hello.decode() if _SERIAL.fullmatch(hello) else opener.name
 
@@ -103,17 +105,17 @@ class AdbTransport:
         return [entry for entry in entries if entry.name not in {".", ".."}]
 
     def pull(self, wanted: Iterable[Pull], on_bytes: OnBytes) -> None:
-        """Copy files from the phone; each local file is complete and durable on return."""
-        self._sync.pull(wanted, on_bytes)
+        """Copy files from the phone, by blocks where there is a base; each is complete and durable on return."""
+        self._sync.pull([pull for pull in wanted if not self._pull_blocks(pull, on_bytes)], on_bytes)
 
     def push(self, files: Iterable[Push], on_bytes: OnBytes) -> None:
         """Copy files to the phone, readable and writable by its app; parent folders must exist."""
         pushes = [*files]
         self._need_folders({parent(checked(push.target)) for push in pushes})
-        if pushes:
-            self._sync.push(pushes, on_bytes, mode=MODE)
-            # Android up to 14 makes them 0644; FUSE refuses chmod, and has no need of it
-            self._over([push.target for push in pushes], b"chmod 660 2>/dev/null", seconds=self._patience)
+        self._push_whole([push for push in pushes if push.base is None], on_bytes)
+        for push in pushes:
+            if push.base and not self._delta.push(push, on_bytes):
+                self._push_whole([push], on_bytes)
 
     def hash(self, paths: Sequence[str], algorithm: Algorithm) -> dict[str, str]:
         """Hash files on the phone; paths that are absent or no regular file are left out."""
@@ -166,6 +168,15 @@ class AdbTransport:
         """Release the link; safe to call twice and after any failure."""
         self._sync.close()
         self._opener.close()
+
+    def _pull_blocks(self, pull: Pull, on_bytes: OnBytes) -> bool:
+        return pull.base is not None and self._delta.pull(pull, self.stat(pull.source), on_bytes)
+
+    def _push_whole(self, pushes: Sequence[Push], on_bytes: OnBytes) -> None:
+        if pushes:
+            self._sync.push(pushes, on_bytes, mode=MODE)
+            # Android up to 14 makes them 0644; FUSE refuses chmod, and has no need of it
+            self._over([push.target for push in pushes], b"chmod 660 2>/dev/null", seconds=self._patience)
 
     def _is_folder(self, path: str) -> bool:
         return self._sync.are_folders([path])[0]

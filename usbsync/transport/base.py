@@ -13,6 +13,9 @@ the path and its own words), NoSpace when it is full, DamagedData when an answer
 ever. After PhoneGone open anew; after the others the transport works on. A folder that may not be read is refused,
 never listed as empty, so nothing looks deleted that is only hidden.
 
+A base saves bytes and promises nothing: what came of one is to be proven by a hash, and copied whole, without a base,
+where it is not what it should be. A transport may pay no heed to bases.
+
 Paths are refused unless absolute and plain (`paths.checked`). One thread at a time uses a transport.
 """
 
@@ -50,19 +53,35 @@ class FileInfo:
 
 @dataclass(frozen=True, slots=True)
 class Pull:
-    """A file of the replica's to be copied to a local path."""
+    """A file of the replica's to be copied to a local path.
+
+    `base` is a local file that it is probably much like: where that saves bytes, only what differs crosses.
+    """
 
     source: str
     target: Path
+    base: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A file that the replica has, and where the same bytes lie here."""
+
+    path: str
+    local: Path
 
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """A local file to be copied to a path of the replica's, with this mtime (whole seconds)."""
+    """A local file to be copied to a path of the replica's, with this mtime (whole seconds).
+
+    `base` is what it is much like: where that saves bytes, only what differs crosses.
+    """
 
     source: Path
     target: str
     mtime: int
+    base: Base | None = None
 
 
 @dataclass(frozen=True, slots=True)
