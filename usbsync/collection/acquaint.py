@@ -15,9 +15,11 @@ from typing import Any
 
 from usbsync.collection.backend import OpenCollection, opened
 from usbsync.collection.diff import notetypes, touched
+from usbsync.collection.schema11 import lift
 from usbsync.collection.tables import COLUMNS, NOTETYPE_PARTS
 from usbsync.core import wire
 from usbsync.core.changes import GraveType, Notetype, Table
+from usbsync.core.conflict import Side
 from usbsync.core.unicase import unicase
 
 _DAY = 86_400
@@ -32,13 +34,20 @@ _FIRST_TIMESTAMP = 1_000_000_000
 _UNIQUE = "(select {key} from {schema}.{table} group by {key} having count() = 1)"
 
 
-def acquaint(desktop: Path, phone: Path, scratch: Path, now_ms: int) -> tuple[Path, Path]:
-    """Return the phone's collection in the desktop's ids, and the common past of both, as new files."""
+def acquaint(
+    desktop: Path, phone: Path, scratch: Path, now_ms: int, lesser: Side | None = None
+) -> tuple[Path, Path]:
+    """Return the phone's collection in the desktop's ids, and the common past of both, as new files.
+
+    The side named as the lesser has the old schema 11: what it cannot hold counts as common too.
+    """
     scratch.mkdir(parents=True, exist_ok=True)
     translated, common = scratch / "translated.anki2", scratch / "common.anki2"
     shutil.copyfile(phone, translated)
     with opened(translated, {"d": desktop}) as col, col.transaction():
         _translate(col, now_ms)
+    if lesser:
+        lift(*((desktop, translated) if lesser is Side.PHONE else (translated, desktop)))
     shutil.copyfile(desktop, common)
     with opened(common, {"anc": translated}) as col, col.transaction():
         _keep_common(col)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,11 +65,7 @@ def opened(path: Path, attach: Mapping[str, Path] | None = None) -> Iterator[Ope
     """
     backend = RustBackend()
     try:
-        backend.open_collection(
-            collection_path=str(path),
-            media_folder_path=str(path.with_name("no-media")),
-            media_db_path=str(path.with_name("no-media.db")),
-        )
+        _open(backend, path)
         collection = OpenCollection(backend)
         for name, other in (attach or {}).items():
             # immutable: no lock, no -wal, not a byte of the attached file changes
@@ -81,9 +78,35 @@ def opened(path: Path, attach: Mapping[str, Path] | None = None) -> Iterator[Ope
         _close(backend)
 
 
+def downgrade(path: Path) -> None:
+    """Bring a scratch copy down to schema 11, as Anki does for programs of before 2021.
+
+    Raises:
+        DamagedData: Anki could not; it says so nowhere but in its log.
+    """
+    backend = RustBackend()
+    try:
+        _open(backend, path)
+        backend.close_collection(downgrade_to_schema11=True)
+    except AnkiException as error:
+        _close(backend)
+        raise DamagedData(f"Anki cannot read a collection: {error}") from error
+    with closing(sqlite3.connect(path)) as db:
+        if db.execute("select ver from col").fetchone() != (11,):
+            raise DamagedData("Anki cannot bring the merged collection down to schema 11")
+
+
 def reading(**attach: Path) -> AbstractContextManager[OpenCollection]:
     """Read files under the names given, several at once and from several threads; none is opened itself."""
     return opened(Path(":memory:"), attach)
+
+
+def _open(backend: RustBackend, path: Path) -> None:
+    backend.open_collection(
+        collection_path=str(path),
+        media_folder_path=str(path.with_name("no-media")),
+        media_db_path=str(path.with_name("no-media.db")),
+    )
 
 
 def _close(backend: RustBackend) -> None:

@@ -61,12 +61,12 @@ def count_notes(path: Path) -> int:
 def side_rows(col: OpenCollection) -> dict[Table, Mapping[Key, Change]]:
     """Return the changed rows of every table."""
     found: dict[Table, Mapping[Key, Change]] = {
-        table: dict(_changed(col, table, columns)) for table, columns in COLUMNS.items()
+        table: dict(changed(col, table, columns)) for table, columns in COLUMNS.items()
     }
-    return found | {Table.NOTETYPES: _changed_notetypes(col)}
+    return found | {Table.NOTETYPES: changed_notetypes(col)}
 
 
-def _changed(col: OpenCollection, table: Table, columns: Columns) -> Iterator[tuple[Key, Change]]:
+def changed(col: OpenCollection, table: Table, columns: Columns) -> Iterator[tuple[Key, Change]]:
     """Yield created, edited and deleted rows of one table."""
     on, width = columns.join("m", "a"), columns.width
     absent, created = f"a.{columns.keys[0]} is null", 0
@@ -95,7 +95,7 @@ def _fewer(col: OpenCollection, table: Table, created: int) -> bool:
     return bool(now - created < before)
 
 
-def _changed_notetypes(col: OpenCollection) -> dict[Key, Change]:
+def changed_notetypes(col: OpenCollection) -> dict[Key, Change]:
     """Return the notetypes of which a row in any of their three tables changed."""
     ids = sorted({mid for table in NOTETYPE_PARTS for mid in touched(col, table)})
     if not ids:

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from usbsync.collection.backend import opened
+from usbsync.collection.schema11 import SCHEMA, tidy
 from usbsync.collection.verify import prove_pages
 from usbsync.errors import DamagedData, UnsupportedCollection
 
 MAIN = "collection.anki2"
 SIDECARS = ("-wal", "-journal", "-shm")
 NEWEST_SCHEMA = 18
-_OLDEST_SCHEMA = 11
 _MAGIC = b"SQLite format 3\0"
 _SMALLEST_PAGE = 512
 
@@ -57,7 +57,7 @@ def take(raw: Path, scratch: Path, whose: str) -> Snapshot:
 
     Raises:
         DamagedData: this is no sound collection.
-        UnsupportedCollection: its schema is newer than this version knows.
+        UnsupportedCollection: its schema is one that this version could not write back.
     """
     scratch.mkdir(parents=True, exist_ok=True)
     wal = raw.with_name(f"{raw.name}-wal")
@@ -72,6 +72,9 @@ def take(raw: Path, scratch: Path, whose: str) -> Snapshot:
         shutil.copyfile(path, folded)
     with opened(path) as col:  # opening upgrades the copy (rslib `storage/upgrades`)
         prove_pages(col, "main", f"{whose}'s")
+        if schema == SCHEMA:
+            with col.transaction():
+                tidy(col)
     return Snapshot(raw, wal if wal.exists() else None, path, folded, schema)
 
 
@@ -97,9 +100,12 @@ def _proven(path: Path, whose: str) -> int:
         raise DamagedData(f"the {whose}'s collection cannot be read: {error}") from error
     if strange:
         raise DamagedData(f"the {whose}'s collection holds {strange[0]!r}, which no Anki makes")
-    if not isinstance(schema, int) or not _OLDEST_SCHEMA <= schema <= NEWEST_SCHEMA:
+    if not isinstance(schema, int) or schema not in {
+        SCHEMA,
+        NEWEST_SCHEMA,
+    }:  # those between are of betas, and could not be written back
         raise UnsupportedCollection(
-            f"the {whose}'s collection has schema {schema!r}, which usbsync does not know"
+            f"the {whose}'s collection has schema {schema!r}, and usbsync knows {SCHEMA} and {NEWEST_SCHEMA}"
         )
     return schema
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from usbsync.collection.acquaint import acquaint
 from usbsync.collection.build import build, grow
-from usbsync.collection.diff import compare, count_notes, same, tally
+from usbsync.collection.diff import compare, count_notes, tally
 from usbsync.collection.snapshot import MAIN, NEWEST_SCHEMA, is_empty, take
 from usbsync.collection.verify import verify
 from usbsync.core.changes import Changes
@@ -19,10 +19,11 @@ from usbsync.core.first import Start, first_sync
 from usbsync.core.guard import losses
 from usbsync.core.plan import Plan, make_plan
 from usbsync.core.reconcile import Context, reconcile
-from usbsync.errors import ChoiceNeeded, GuardRefused, NoSpace, UnsupportedCollection
+from usbsync.errors import ChoiceNeeded, GuardRefused, NoSpace
+from usbsync.session.levels import alike, as_it_was, lesser, level, remembered
 from usbsync.session.meet import Meeting
 from usbsync.session.options import Options
-from usbsync.session.replica import Held, held
+from usbsync.session.replica import Held, held, snapshots
 from usbsync.session.report import Clock, Counts
 from usbsync.session.talk import Talk
 from usbsync.state.ancestor import Ancestor
@@ -59,7 +60,7 @@ def collection_work(
     work = CollectionWork(
         {**before, **{side: one.fingerprint for side, one in helds.items()}}, Start.MERGE, helds
     )
-    start = _start(helds, ancestor, options, talk)
+    start = _start(helds, ancestor, options, talk, meeting.scratch)
     with clock.stage("merge"):
         talk.stage("merging")
         match start:
@@ -113,7 +114,9 @@ def _there(path: Path) -> Path | None:
     return path if path.is_file() else None
 
 
-def _start(helds: Mapping[Side, Held], ancestor: Ancestor | None, options: Options, talk: Talk) -> Start:
+def _start(
+    helds: Mapping[Side, Held], ancestor: Ancestor | None, options: Options, talk: Talk, scratch: Path
+) -> Start:
     """Say how this sync begins: by merging what changed, or as a first or one-way one."""
     if options.one_way:
         return Start(options.one_way.value)
@@ -121,8 +124,8 @@ def _start(helds: Mapping[Side, Held], ancestor: Ancestor | None, options: Optio
         return Start.MERGE
     paths = {side: one.snapshot.path for side, one in helds.items()}
     empty = {side: side not in paths or is_empty(paths[side]) for side in Side}
-    alike = len(paths) == len(Side) and same(paths[Side.DESKTOP], paths[Side.PHONE])
-    begin = {"desktop_empty": empty[Side.DESKTOP], "phone_empty": empty[Side.PHONE], "same": alike}
+    both = alike(snapshots(helds), scratch)
+    begin = {"desktop_empty": empty[Side.DESKTOP], "phone_empty": empty[Side.PHONE], "same": both}
     start = first_sync(**begin, wanted=options.first)
     if start is Start.ASK:
         notes = [count_notes(paths[side]) for side in Side]
@@ -142,20 +145,9 @@ def _replaced(work: CollectionWork, start: Start, side: Side, helds: Mapping[Sid
     """Let one side's collection become the other's."""
     if side.other not in helds:
         raise ChoiceNeeded(f"there is no collection on the {side.other} that could replace the {side}'s")
-    if side in helds and side is Side.PHONE:
-        _writable(helds[side])
     new = helds[side.other].snapshot.path
-    old = helds[side].snapshot.path if side in helds else None
-    return CollectionWork(work.before, start, helds, {side: new}, {side: tally(new, old)})
-
-
-def _writable(phone: Held) -> None:
-    """Refuse to write to an AnkiDroid that could not read it."""
-    if phone.snapshot.schema < NEWEST_SCHEMA:
-        raise UnsupportedCollection(
-            f"the phone's collection has the old schema {phone.snapshot.schema}; nothing was changed",
-            hint="update AnkiDroid to 2.17 or newer and open it once",
-        )
+    counts = {side: tally(new, helds[side].snapshot.path if side in helds else None)}
+    return CollectionWork(work.before, start, helds, {side: as_it_was(helds.get(side), new)}, counts)
 
 
 def _merged(
@@ -168,28 +160,39 @@ def _merged(
             hint=f"to bring it back from the other side use --one-way "
             f"{'download' if missing[0] is Side.DESKTOP else 'upload'}",
         )
-    _writable(work.held[Side.PHONE])
     ancestor.check()
     base = take(ancestor.collection, meeting.scratch / "ancestor", "last sync").path
     paths = {side: one.snapshot.path for side, one in work.held.items()}
+    side = lesser(snapshots(work.held), remembered(ancestor))
+    more = level(side, paths, base)
     desktop, phone, context = compare(base, paths[Side.DESKTOP], paths[Side.PHONE])
     if not options.allow_mass_deletion:
         _guard_against_emptiness(base, paths)
         _guard(desktop, phone, count_notes(base))
-    return _planned(meeting, work, paths, (desktop, phone, context), options, talk)
+    planned = _planned(meeting, work, paths, (desktop, phone, context), options, talk)
+    if side and more and work.held[side].snapshot.schema == NEWEST_SCHEMA:
+        # its app has learned what it could not hold at the last sync: give it that
+        return replace(planned, new={side: paths[side], **planned.new})
+    return planned
 
 
 def _acquainted(meeting: Meeting, work: CollectionWork, options: Options, talk: Talk) -> CollectionWork:
     """Merge two collections that never met, by what they have in common."""
-    _writable(work.held[Side.PHONE])
     paths = {side: one.snapshot.path for side, one in work.held.items()}
     paths[Side.PHONE], common = acquaint(
-        paths[Side.DESKTOP], paths[Side.PHONE], meeting.scratch / "common", int(time.time() * 1000)
+        paths[Side.DESKTOP],
+        paths[Side.PHONE],
+        meeting.scratch / "common",
+        int(time.time() * 1000),
+        lesser(snapshots(work.held)),
     )
     found = compare(common, paths[Side.DESKTOP], paths[Side.PHONE])
     planned = _planned(meeting, work, paths, found, options, talk)
+    if Side.PHONE in planned.new:
+        return planned
     # in new ids the phone's collection is another one even where it lacks nothing
-    return replace(planned, new={Side.PHONE: paths[Side.PHONE], **planned.new})
+    phone = as_it_was(work.held[Side.PHONE], paths[Side.PHONE])
+    return replace(planned, new={**planned.new, Side.PHONE: phone})
 
 
 def _planned(
@@ -202,7 +205,8 @@ def _planned(
 ) -> CollectionWork:
     """Decide, build and prove."""
     plan = _plan(*found, options, talk)
-    new = _build(meeting, plan, paths)
+    built = _build(meeting, plan, paths)
+    new = {side: as_it_was(work.held[side], path) for side, path in built.items()}
     counts = {side: plan.side(side).counts for side in Side}
     return CollectionWork(work.before, Start.MERGE, work.held, new, counts, plan.conflicts)
 

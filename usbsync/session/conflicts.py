@@ -11,6 +11,7 @@ from typing import Any
 from usbsync.collection.acquaint import acquaint
 from usbsync.collection.build import build
 from usbsync.collection.diff import compare
+from usbsync.collection.schema11 import lift
 from usbsync.collection.snapshot import MAIN, take
 from usbsync.collection.verify import verify
 from usbsync.core.conflict import Conflict, Policy, Settlement, Side, Weight
@@ -21,12 +22,13 @@ from usbsync.device.desktop import find_desktop
 from usbsync.errors import ChoiceNeeded, UsageError
 from usbsync.session.apply import Work, apply
 from usbsync.session.collection import CollectionWork, known_fingerprints
+from usbsync.session.levels import as_it_was, known, lesser, level
 from usbsync.session.media import no_media
 from usbsync.session.meet import Meeting, meet
 from usbsync.session.options import Options
 from usbsync.session.recover import recover
 from usbsync.session.remembered import next_ancestor
-from usbsync.session.replica import Held, held
+from usbsync.session.replica import Held, held, snapshots
 from usbsync.session.report import Report, Result
 from usbsync.session.talk import Talk
 from usbsync.state.ancestor import Ancestor
@@ -116,12 +118,17 @@ def _in_step(meeting: Meeting) -> Ancestor:
 def _remade(meeting: Meeting, merge: Past, conflict: Conflict, other: bool) -> Path:  # noqa: FBT001
     """Make the merge of a backup again, with the answer it had or the other."""
     folder = meeting.scratch / ("taken" if other else "was")
-    paths = {side: take(merge.backup.path / side / MAIN, folder / side, side).path for side in Side}
+    taken = {side: take(merge.backup.path / side / MAIN, folder / side, side) for side in Side}
+    paths = {side: snapshot.path for side, snapshot in taken.items()}
     common = merge.backup.path / "ancestor.anki2"
     if common.exists():
         base = take(common, folder / "ancestor", "last sync").path
+        info = merge.backup.facts.get("ancestor", {}).get("info", {})
+        level(lesser(taken, known(info)), paths, base)
     else:
-        paths[Side.PHONE], base = acquaint(paths[Side.DESKTOP], paths[Side.PHONE], folder / "common", 0)
+        paths[Side.PHONE], base = acquaint(
+            paths[Side.DESKTOP], paths[Side.PHONE], folder / "common", 0, lesser(taken)
+        )
     answers = {conflict.where: conflict.chosen.other if other else conflict.chosen}
     policy = Policy(merge.backup.facts.get("prefer", Policy.NEWEST))
     desktop, phone, context = compare(base, paths[Side.DESKTOP], paths[Side.PHONE])
@@ -142,24 +149,24 @@ def _edit(meeting: Meeting, ancestor: Ancestor, edit: tuple[Path, Path], talk: T
         )
         for side, replica in meeting.replicas.items()
     }
+    paths = {side: one.snapshot.path for side, one in helds.items()}
+    if side := lesser(snapshots(helds)):
+        lift(paths[side.other], paths[side])
     new, counts = {}, {}
     now_ms = int(time.time() * 1000)
-    for side, one in helds.items():
-        desktop, phone, context = compare(was, one.snapshot.path, wanted)
+    for side, path in paths.items():
+        desktop, phone, context = compare(was, path, wanted)
         result = reconcile(desktop, phone, context, Settlement(Policy.PHONE))  # the phone's: what is wanted
         plan = make_plan(desktop, phone, result).desktop
         counts[side] = plan.counts
         if not plan.empty:
             new[side] = meeting.scratch / side / f"taken-{MAIN}"
-            build(one.snapshot.path, wanted, plan, new[side], now_ms)
+            build(path, wanted, plan, new[side], now_ms)
     if not new:
         return Report(Result.UNCHANGED, meeting.names)
-    results = {side: new.get(side, helds[side].snapshot.path) for side in Side}
-    verify(
-        results[Side.DESKTOP],
-        results[Side.PHONE],
-        (helds[Side.DESKTOP].snapshot.path, helds[Side.PHONE].snapshot.path),
-    )
+    results = {side: new.get(side, paths[side]) for side in Side}
+    verify(results[Side.DESKTOP], results[Side.PHONE], (paths[Side.DESKTOP], paths[Side.PHONE]))
+    new = {side: as_it_was(helds[side], path) for side, path in new.items()}
     backup = apply(meeting, _work(meeting, ancestor, helds, new), talk)
     return Report(Result.MERGED, meeting.names, changes=counts, backup=backup)
 

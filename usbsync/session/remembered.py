@@ -6,8 +6,10 @@ import time
 
 from usbsync.core.conflict import Side
 from usbsync.session.collection import CollectionWork
+from usbsync.session.levels import noted
 from usbsync.session.media import MediaWork
 from usbsync.session.meet import Meeting
+from usbsync.session.replica import snapshots
 from usbsync.state.ancestor import Ancestor
 from usbsync.state.files import sha256_of
 
@@ -36,5 +38,5 @@ def next_ancestor(
         seen_desktop=media.seen(meeting, Side.DESKTOP, ancestor),
         seen_phone=media.seen(meeting, Side.PHONE, ancestor),
         when=time.time(),
-        info={"phone": after[Side.PHONE]},
+        info={"phone": after[Side.PHONE], **noted(snapshots(collection.held), ancestor)},
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,3 +138,8 @@ class Held:
 def held(replica: Replica, raw: Path, scratch: Path) -> Held:
     """Prove a copied pair and make its snapshot."""
     return Held(replica, file_fingerprint(raw), take(raw, scratch, replica.side))
+
+
+def snapshots(helds: Mapping[Side, Held]) -> dict[Side, Snapshot]:
+    """Return the snapshots of what is held."""
+    return {side: one.snapshot for side, one in helds.items()}
