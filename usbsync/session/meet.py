@@ -16,7 +16,7 @@ from usbsync.device.app import AppControl
 from usbsync.device.desktop import DesktopReplica, find_desktop
 from usbsync.device.detect import open_phone
 from usbsync.device.spec import Folder, Spec, parse
-from usbsync.errors import UsageError
+from usbsync.errors import Busy, UsageError
 from usbsync.session.options import Options
 from usbsync.session.replica import Replica
 from usbsync.session.talk import Talk
@@ -24,7 +24,7 @@ from usbsync.state.ancestor import Ancestor, load_ancestor
 from usbsync.state.files import private_folder, speaking
 from usbsync.state.home import state_home
 from usbsync.state.pair import Pair, lock
-from usbsync.transport.base import Transport
+from usbsync.transport.base import Mendable, Transport
 from usbsync.transport.ways import open_folder
 from usbsync.transport.wrap import Metered, ReadOnly
 
@@ -82,9 +82,10 @@ def meet(options: Options, talk: Talk, *, dry: bool = False, stop_app: bool = Tr
         place = find_phone(link, app=options.app, phone_dir=options.phone_dir)
         pair = Pair(state_home(options.environ), str(found.collection), _joined(link.identity, place.folder))
         stack.enter_context(nullcontext() if dry else lock(pair, seconds=_LOCK_SECONDS))
+        _mend(link, talk, dry=dry)
         home = stack.enter_context(_closing(open_folder(found.folder)))
         app = AppControl(link, place)
-        local = _local(spec, place.collection)
+        local = None if isinstance(link, Mendable) else _local(spec, place.collection)
         if local is not None and local.resolve() == found.collection:
             raise UsageError(
                 f"{local} is the desktop's own collection", hint="name the phone's with --device"
@@ -103,6 +104,17 @@ def meet(options: Options, talk: Talk, *, dry: bool = False, stop_app: bool = Tr
         names = {Side.DESKTOP: found.name, Side.PHONE: link.identity}
         with speaking(scratch):
             yield Meeting(pair, replicas, app, wire, scratch, dry, names)
+
+
+def _mend(link: Transport, talk: Talk, *, dry: bool) -> None:
+    """Bring a phone that knows no atomic rename into a state that a sync may have left; say what it does not know."""
+    if not isinstance(link, Mendable):
+        return
+    talk.note(link.limits)
+    if dry and link.unfinished():
+        raise Busy("an earlier sync was interrupted", hint="run usbsync sync: it finishes that first")
+    if not dry:
+        link.mend()
 
 
 @contextmanager

@@ -155,3 +155,18 @@ class Shell(Protocol):
 
     def run(self, argv: Sequence[str], *, seconds: float = 30.0) -> Completed:
         """Run one command, quoted by us, and return its exit code and output."""
+
+
+@runtime_checkable
+class Mendable(Protocol):
+    """A transport that cannot rename in one step: a rename that was cut off is finished before anything is read."""
+
+    @property
+    def limits(self) -> str:
+        """Say, to a person, what this way to the phone does not know or cannot do."""
+
+    def unfinished(self) -> bool:
+        """Say whether a rename was cut off."""
+
+    def mend(self) -> None:
+        """Finish what was cut off."""

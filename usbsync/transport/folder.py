@@ -17,7 +17,7 @@ from usbsync.transport.base import Algorithm, FileInfo, Kind, OnBytes, Pull, Pus
 from usbsync.transport.paths import checked, parent, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
 _CHUNK = 1 << 20
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -32,7 +32,7 @@ class FolderTransport:
     """
 
     def __init__(self, root: Path) -> None:
-        if not root.is_dir():
+        if not os.path.isdir(root):  # noqa: PTH112  # Path.is_dir raises on a mount whose program died
             raise NoPhone(f"there is no folder {shown(str(root))}", hint="mount the phone, or check the path")
         self._root = Path(os.path.realpath(root))
 
@@ -76,7 +76,7 @@ class FolderTransport:
             with self._asked(push.target):
                 done.append(self._push(push, on_bytes))
         with self._asked("/"):
-            durable.flush_files(done)
+            self._flush(done)
 
     def hash(self, paths: Sequence[str], algorithm: Algorithm) -> dict[str, str]:
         """Hash files where they are; what is absent or no regular file is left out."""
@@ -90,7 +90,7 @@ class FolderTransport:
                 touched |= self._apply(step)
         finally:
             with self._asked("/"):
-                durable.flush_folders([folder for folder in touched if folder.is_dir()])
+                self._flush_folders([folder for folder in touched if folder.is_dir()])
 
     def make_folder(self, path: str) -> None:
         """Make a folder where its parent exists; one that is there already is no error."""
@@ -98,7 +98,7 @@ class FolderTransport:
             target = self._inside(path)
             if target.is_symlink() or not target.is_dir():
                 target.mkdir()
-                durable.flush_folders([target.parent])
+                self._flush_folders([target.parent])
 
     def remove_folder(self, path: str) -> None:
         """Remove a folder and all in it, not following symlinks; an absent one is no error."""
@@ -108,7 +108,7 @@ class FolderTransport:
                 raise PhoneRefused(f"{shown(path)}: the root itself is not removed")
             if os.path.lexists(target):
                 shutil.rmtree(target)
-                durable.flush_folders([target.parent])
+                self._flush_folders([target.parent])
 
     def free_space(self, folder: str) -> int:
         """Return the bytes that can still be written below this folder."""
@@ -152,9 +152,21 @@ class FolderTransport:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _PLAIN | _NO_WAIT
         with push.source.open("rb") as source, os.fdopen(os.open(target, flags, 0o666), "wb") as file:
             _copy(source, file, on_bytes)
-        with durable.suppress_incapable():  # some mounted phones cannot set times
-            os.utime(target, (push.mtime, push.mtime))
+        self._dated(target, push.mtime)
         return target
+
+    def _dated(self, target: Path, mtime: int) -> None:
+        with durable.suppress_incapable():  # some mounted phones cannot set times
+            os.utime(target, (mtime, mtime))
+
+    def _flush(self, files: Collection[Path]) -> None:
+        durable.flush_files(files)
+
+    def _flush_folders(self, folders: Collection[Path]) -> None:
+        durable.flush_folders(folders)
+
+    def _rename(self, source: Path, target: Path) -> None:
+        os.replace(source, target)  # noqa: PTH105  # os.replace says in its name what it does
 
     def _hash(self, path: str, algorithm: Algorithm) -> str:
         with self._asked(path), self._reading(path) as file:
@@ -164,7 +176,7 @@ class FolderTransport:
         if isinstance(step, Rename):
             with self._asked(step.source):
                 source, target = self._inside(step.source), self._inside(step.target)
-                os.replace(source, target)  # noqa: PTH105  # os.replace says in its name what it does
+                self._rename(source, target)
                 return {source.parent, target.parent}
         with self._asked(step.path):
             target = self._inside(step.path)
@@ -181,13 +193,16 @@ class FolderTransport:
     def _meaning(self, path: str, error: OSError) -> PhoneFailed:
         if error.errno in _FULL:
             return NoSpace(f"no space left for {shown(path)} in {shown(str(self._root))}")
-        if not self._root.is_dir():
+        if not self._root_is_there():
             return PhoneGone(f"the folder {shown(str(self._root))} is gone")
         return PhoneRefused(f"{shown(path)}: {error.strerror or error}")
 
     def _still_there(self) -> None:
-        if not self._root.is_dir():
+        if not self._root_is_there():
             raise PhoneGone(f"the folder {shown(str(self._root))} is gone")
+
+    def _root_is_there(self) -> bool:
+        return os.path.isdir(self._root)  # noqa: PTH112  # as above
 
 
 def _info(name: str, found: os.stat_result) -> FileInfo:

@@ -110,10 +110,11 @@ def open_server(serial: str | None = None, *, patience: float = PATIENCE) -> Pho
 
 
 def open_folder(path: Path) -> Transport:
-    """Open a folder as a replica's root; NoPhone when it is not a folder."""
+    """Open a folder as a replica's root, a phone mounted by MTP with its limits; NoPhone when it is not a folder."""
     from usbsync.transport.folder import FolderTransport  # noqa: PLC0415
+    from usbsync.transport.mtp import MtpTransport, is_mtp  # noqa: PLC0415
 
-    return FolderTransport(path)
+    return MtpTransport(path) if is_mtp(path) else FolderTransport(path)
 
 
 def _seen_usb(serial: str, model: str, word: str) -> Seen:
