@@ -64,13 +64,13 @@ VALUES = {"common": b"\x18\x07", "config": b"\x1d\x00\x00\x00\x00", "val": b"fal
 
 
 class Trio:
-    """Three equal collections; the phone is the one that is changed."""
+    """Three equal collections; the phone is the one that is changed, if nothing else is said."""
 
     def __init__(self, base: Path, folder: Path) -> None:
         self.paths = [
             clone(base, folder / name / "collection.anki2") for name in ("ancestor", "desktop", "phone")
         ]
-        self.phone = self.paths[2]
+        self.desktop, self.phone = self.paths[1:]
 
     def changes(self):
         desktop, phone, _ = compare(*self.paths)
@@ -313,3 +313,65 @@ def test_a_free_id_lies_above_all_that_live_and_all_that_are_buried(
     _, _, context = compare(three["ancestor"], three["desktop"], three["phone"])
     assert context.free_ids[Table.DECKS] == far + 1
     assert context.free_ids[Table.NOTES] > 1
+
+
+# ---- what nobody changed, and what was done to others may reach
+
+
+def _retype(trio) -> tuple[int, set[int]]:
+    change(
+        trio.phone,
+        "update notes set mid = (select max(id) from notetypes) where id = (select min(id) from notes)",
+    )
+    (nid,) = column(trio.phone, "select min(id) from notes")
+    return nid, set(column(trio.phone, f"select id from cards where nid = {nid}"))
+
+
+def column(path: Path, sql: str) -> list:
+    with editing(path) as col:
+        return col.db.list(sql)
+
+
+def test_the_cards_of_a_note_with_another_notetype_are_listed_where_some_notetype_changed(trio):
+    nid, cids = _retype(trio)
+    assert not trio.changes().of(Table.CARDS)
+    change(trio.desktop, "update notetypes set name = 'other' where id = (select min(id) from notetypes)")
+    desktop, phone, context = compare(*trio.paths)
+    assert not desktop.of(Table.CARDS)
+    cards = phone.of(Table.CARDS)
+    assert cards.keys() == cids
+    assert all(one.ancestor == one.now for one in cards.values())
+    assert nid in context.mids
+    change(trio.phone, "update cards set flags = 3 where nid = ?", nid)
+    _, phone, _ = compare(*trio.paths)
+    assert {(one.ancestor.flags, one.now.flags) for one in phone.of(Table.CARDS).values()} == {(0, 3)}
+
+
+def test_notes_that_lost_cards_on_both_sides_are_listed_with_all_that_are_left(trio):
+    with_two = "select nid from cards group by nid having count() > 1 order by nid"
+    one, two, three, *_ = column(trio.phone, with_two)
+    for at, path in enumerate((trio.desktop, trio.phone)):
+        for nid in (one, two):
+            change(
+                path,
+                f"delete from cards where id = (select id from cards where nid = ? order by id limit 1 offset {at})",
+                nid,
+            )
+    change(trio.desktop, "delete from cards where nid = ?", three)
+    change(trio.phone, "delete from notes where id = ?", two)
+    desktop, phone, context = compare(*trio.paths)
+    assert context.cards == {one: frozenset(column(trio.desktop, f"select id from cards where nid = {one}"))
+                             | frozenset(column(trio.phone, f"select id from cards where nid = {one}"))}  # fmt: skip
+    for side in (desktop, phone):
+        assert side.of(Table.NOTES)[one].ancestor == side.of(Table.NOTES)[one].now
+    assert desktop.of(Table.NOTES).keys() == {one}
+
+
+def test_the_fields_of_a_notetype_that_only_the_phone_has_have_names(trio):
+    change(trio.phone, INSERTS[Table.NOTETYPES])
+    change(
+        trio.phone,
+        "insert into fields select 3, ord, name, config from fields where ntid = (select min(id) from notetypes where id > 3)",
+    )
+    _, _, context = compare(*trio.paths)
+    assert context.fields[3] == ("Front", "Back")

@@ -826,3 +826,44 @@ def test_answered_here_and_given_a_due_date_there(pair):
     merged = pair.merge()  # Anki's check would add the time of the last review, did the merge lose it
     assert merged.value(f"select reps from cards where id = {card}") >= 1
     assert '"lrt":' in merged.value(f"select data from cards where id = {card}")
+
+
+def _apart(pair: Pair) -> int:
+    """Let the two cards of one note lie in decks of their own, on both sides."""
+    with pair.desktop() as col:
+        decks = [col.decks.id(name) for name in ("One", "Other")]
+        nid = add_note(col, "Basic (and reversed card)", ["in two decks", "x"], decks[0])
+        col.set_deck([col.get_note(nid).card_ids()[1]], decks[1])
+    pair.sync()
+    return nid
+
+
+def test_a_note_goes_where_both_together_deleted_the_decks_of_all_its_cards(pair: Pair) -> None:
+    """As it does where one of them deletes both; Anki's database check would delete it else."""
+    nid = _apart(pair)
+    with pair.desktop() as col:
+        col.decks.remove([col.decks.id("One")])
+    with pair.phone() as col:
+        col.decks.remove([col.decks.id("Other")])
+    merged = pair.merge()
+    assert (
+        merged.column(f"select 1 from notes where id = {nid} union all select 1 from cards where nid = {nid}")
+        == []
+    )
+    assert merged.column(f"select oid from graves where type = 1 and oid = {nid}") == [nid]
+    assert merged.lost == []
+
+
+def test_a_note_in_which_someone_wrote_is_not_deleted_by_halves(pair: Pair) -> None:
+    nid = _apart(pair)
+    with pair.desktop() as col:
+        col.decks.remove([col.decks.id("One")])
+    with pair.phone() as col:
+        col.decks.remove([col.decks.id("Other")])
+        edit_field(col, nid, 1, "written on the train")
+    merged = pair.merge()
+    assert merged.value(f"select flds from notes where id = {nid}") == "in two decks\x1fwritten on the train"
+    assert (
+        merged.value(f"select d.name from decks d join cards c on c.did = d.id where c.nid = {nid}") == "One"
+    )
+    assert merged.lost == [("decks", "deletion", Side.PHONE)]

@@ -262,3 +262,21 @@ def test_both_fill_what_a_card_needs_together(pair: Pair) -> None:
         edit_field(col, nid, 3, "mice")
     merged = pair.merge()
     assert merged.column(f"select ord from cards where nid = {nid} order by ord") == [0, 1]
+
+
+def test_a_note_comes_here_to_a_notetype_whose_templates_moved_there(pair: Pair) -> None:
+    """Its old card is as it was on both, and has to move all the same."""
+    with pair.desktop() as col:
+        nid = note_of(col, BASIC)
+        (old,) = col.db.list("select id from cards where nid = ?", nid)
+        kinds = [col.models.by_name(kind)["id"] for kind in (BASIC, REVERSED)]
+        change = col.models.change_notetype_info(old_notetype_id=kinds[0], new_notetype_id=kinds[1]).input
+        change.note_ids.extend([nid])
+        col.models.change_notetype_of_notes(change)
+    with pair.phone() as col:
+        move_template(col, REVERSED, 0, 1)
+    merged = pair.merge()
+    assert merged.value("select count() from templates where name = 'Card 1' and ord = 1") == 1
+    assert merged.value(f"select ord from cards where id = {old}") == 1
+    assert merged.column(f"select ord from cards where nid = {nid} order by ord") == [0, 1]
+    assert merged.lost == []

@@ -214,6 +214,15 @@ def ancestor() -> World:
 def compare(base: World, desktop: World, phone: World) -> tuple[Changes, Changes, Context]:
     """Do in memory what `collection.diff.compare` does by SQL."""
     rows = [_changes(base, side) for side in (desktop, phone)]
+    thinned = _thinned(rows)
+    for found, side in zip(rows, (desktop, phone), strict=True):
+        _add_reached(found, side, thinned, reshaped=any(each[Table.NOTETYPES] for each in rows))
+    cards = {
+        nid: frozenset(
+            c.id for world in (desktop, phone) for c in world[Table.CARDS].values() if c.nid == nid
+        )
+        for nid in thinned
+    }
     trees = any(found[Table.DECKS] for found in rows)
     mine, theirs = (
         Changes(found, side.col, base.col, _deck_names(side) if trees else {})
@@ -227,7 +236,11 @@ def compare(base: World, desktop: World, phone: World) -> tuple[Changes, Changes
     buried = max((oid for world in three for oid, _ in world[Table.GRAVES]), default=0)
     free = {t: 1 + max(buried, *(max(world[t], default=0) for world in three)) for t in WITH_IDS}
     mids = _mids(base, desktop, phone)
-    return mine, theirs, Context(_deck_names(base) if trees else {}, fields, frozenset(taken), free, mids)
+    return (
+        mine,
+        theirs,
+        Context(_deck_names(base) if trees else {}, fields, frozenset(taken), free, mids, cards),
+    )
 
 
 WITH_IDS = (Table.NOTETYPES, Table.DECKS, Table.NOTES, Table.CARDS)
@@ -251,6 +264,26 @@ def _changes(base: World, now: World) -> dict[Table, dict]:
         }
         for table in Table
     }
+
+
+def _thinned(rows) -> set[int]:
+    """Return the notes that lost cards on both sides, and live on both."""
+    lost = ({c.ancestor.nid for c in found[Table.CARDS].values() if c.now is None} for found in rows)
+    return set.intersection(*lost) - {
+        nid for found in rows for nid, c in found[Table.NOTES].items() if c.now is None
+    }
+
+
+def _add_reached(found, side: World, thinned, *, reshaped: bool) -> None:
+    """Add what a side left as it was, but what was done to others may reach."""
+    retyped = {
+        nid for nid, c in found[Table.NOTES].items() if c.ancestor and c.now and c.ancestor.mid != c.now.mid
+    }
+    for card in side[Table.CARDS].values():
+        if reshaped and card.nid in retyped:
+            found[Table.CARDS].setdefault(card.id, Change(card, card))
+    for nid in thinned:
+        found[Table.NOTES].setdefault(nid, Change(side[Table.NOTES][nid], side[Table.NOTES][nid]))
 
 
 def _mids(*worlds: World) -> dict[int, int]:

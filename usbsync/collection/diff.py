@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import groupby
@@ -31,16 +31,20 @@ def compare(ancestor: Path, desktop: Path, phone: Path) -> tuple[Changes, Change
             rows = list(pool.map(side_rows, sides))
         decks_changed = any(found[Table.DECKS] for found in rows)
         names = [_deck_names(side, "main") if decks_changed else {} for side in sides]
+        thinned = _thinned(rows)
+        for side, found in zip(sides, rows, strict=True):
+            _add_reached(side, found, thinned, reshaped=any(each[Table.NOTETYPES] for each in rows))
         mine, theirs = (
             Changes(found, _col(side, "main"), _col(side, "anc"), decks)
             for side, found, decks in zip(sides, rows, names, strict=True)
         )
         context = Context(
             ancestor_decks=_deck_names(sides[0], "anc") if decks_changed else {},
-            fields=_field_names(sides[0]),
+            fields=_field_names(sides[1]) | _field_names(sides[0]),
             taken_reviews=frozenset(_taken(sides, mine, theirs)),
             free_ids={table: _free_id(sides, table) for table in _WITH_IDS},
             mids=_mids(sides, rows) if any(found[Table.NOTETYPES] for found in rows) else {},
+            cards=_cards(sides, thinned),
         )
         return mine, theirs, context
 
@@ -153,15 +157,65 @@ def _parts(rows: Sequence[Sequence[Any]]) -> dict[int, list[Sequence[Any]]]:
     return {mid: [row[1:] for row in group] for mid, group in groupby(rows, key=lambda row: row[0])}
 
 
+def _thinned(rows: Sequence[Mapping[Table, Mapping[Key, Change]]]) -> set[int]:
+    """Return the notes that lost cards on both sides, and live on both."""
+    lost = ({c.ancestor.nid for c in found[Table.CARDS].values() if c.now is None} for found in rows)
+    gone = {nid for found in rows for nid, change in found[Table.NOTES].items() if change.now is None}
+    return set.intersection(*lost) - gone
+
+
+def _add_reached(
+    col: OpenCollection, found: dict[Table, Mapping[Key, Change]], thinned: set[int], *, reshaped: bool
+) -> None:
+    """Add what this side left as it was, but what was done to others may reach.
+
+    A card follows where its note came to a notetype whose templates moved; a note goes with its last card.
+    """
+    retyped = {
+        nid for nid, c in found[Table.NOTES].items() if c.ancestor and c.now and c.ancestor.mid != c.now.mid
+    }
+    for table, column, ids in (
+        (Table.CARDS, "nid", retyped if reshaped else ()),
+        (Table.NOTES, "id", thinned),
+    ):
+        still = {row.id: Change(row, row) for row in _rows_of(col, table, column, ids)}
+        found[table] = {**still, **found[table]}
+
+
+def _rows_of(col: OpenCollection, table: Table, column: str, ids: Iterable[int]) -> Iterator[Any]:
+    columns = COLUMNS[table]
+    for chosen in _batches(ids):
+        for values in col.rows(
+            f"select {columns.read('m')} from main.{table} m where m.{column} in ({chosen})"
+        ):
+            yield columns.row(values)
+
+
+def _cards(sides: Sequence[OpenCollection], nids: Iterable[int]) -> dict[int, frozenset[int]]:
+    """Return the cards of notes, on whatever side they are."""
+    found: dict[int, set[int]] = {}
+    for chosen in _batches(nids):
+        for side in sides:
+            for nid, cid in side.rows(f"select nid, id from main.cards where nid in ({chosen})"):
+                found.setdefault(nid, set()).add(cid)
+    return {nid: frozenset(cids) for nid, cids in found.items()}
+
+
+def _batches(ids: Iterable[int]) -> Iterator[str]:
+    """Write ids as lists for SQL, of a length that it takes."""
+    ordered = sorted(ids)
+    for start in range(0, len(ordered), _BATCH):
+        yield ", ".join(map(str, ordered[start : start + _BATCH]))
+
+
 def _mids(
     sides: Sequence[OpenCollection], rows: Sequence[Mapping[Table, Mapping[Key, Change]]]
 ) -> dict[int, int]:
     """Return the notetypes of the notes of which a card changed, on whatever side they are."""
     changes = (change for found in rows for change in found[Table.CARDS].values())
-    nids = sorted({row.nid for change in changes for row in (change.ancestor, change.now) if row})
+    nids = {row.nid for change in changes for row in (change.ancestor, change.now) if row}
     mids: dict[int, int] = {}
-    for start in range(0, len(nids), _BATCH):
-        chosen = ", ".join(map(str, nids[start : start + _BATCH]))
+    for chosen in _batches(nids):
         for side in sides:
             for schema in ("anc", "main"):
                 mids.update(

@@ -154,7 +154,10 @@ Key: TypeAlias = Any  # int, str (config key, folded tag) or (oid, type), by tab
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What became of one row: created (no ancestor), deleted (no now), or edited."""
+    """What became of one row: created (no ancestor), deleted (no now), or edited.
+
+    The same row twice: nobody changed it, but what was done to others may reach it.
+    """
 
     ancestor: Any  # Row | None; which row, the table says
     now: Any

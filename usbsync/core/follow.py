@@ -43,6 +43,8 @@ class Followed:
     dropped: frozenset[int]  # new cards of a template that the other side removed
     moved: bool  # some notetype's shape changed
     grown: frozenset[int]  # notetypes to which some side added a template: notes may need new cards
+    fields: Mapping[int, tuple[str, ...]]  # the field names of notetypes that have another shape now
+    stands: Mapping[int, Side]  # whose version counts, of notetypes whose templates moved
     conflicts: tuple[Conflict, ...]
 
 
@@ -56,6 +58,8 @@ def followed(desktop: Changes, phone: Changes, mids: Mapping[int, int], settleme
         frozenset(follow.dropped),
         bool(follow.shapes),
         frozenset(mid for mid, shapes in follow.shapes.items() if shapes.templates.added),
+        {mid: follow.field_names(mid) for mid in follow.shapes},
+        {mid: shapes.templates.newer for mid, shapes in follow.shapes.items() if shapes.templates.moved},
         tuple(follow.conflicts),
     )
 
@@ -175,9 +179,9 @@ class _Follow:
             },
             Table.NOTES: {nid: self._note(c, side) for nid, c in changes.of(Table.NOTES).items()},
             Table.CARDS: {
-                cid: self._card(c, side)
+                cid: card
                 for cid, c in changes.of(Table.CARDS).items()
-                if not self._orphan(cid, c, side)
+                if not self._orphan(cid, c, side) and _tells(card := self._card(c, side), c)
             },
         }
         return replace(changes, rows=rows)
@@ -216,18 +220,27 @@ class _Follow:
 
     def _names(self, mid: int, whose: Whose) -> dict[str, str]:
         """Return how this version's field names read once both sides' renames are merged."""
-        versions = self.versions[mid]
-        fields = self.shapes[mid].fields if mid in self.shapes else _unmoved(versions)
-        named = {
-            w: dict(zip(fields.at(w), (f.name for f in row.fields), strict=False))
-            for w, row in versions.items()
-        }
+        named = self._named(mid)
         result = {}
         for key, name in named[whose].items():
             final = self._final_name(mid, key, named)
             if final != name:
                 result[name] = final
         return result
+
+    def _named(self, mid: int) -> dict[Whose, dict[str, str]]:
+        """Return the field names of all three versions, by key."""
+        versions = self.versions[mid]
+        fields = self.shapes[mid].fields if mid in self.shapes else _unmoved(versions)
+        return {
+            whose: dict(zip(fields.at(whose), (f.name for f in row.fields), strict=False))
+            for whose, row in versions.items()
+        }
+
+    def field_names(self, mid: int) -> tuple[str, ...]:
+        """Return the merged names of a notetype's fields, in the merged order."""
+        named = self._named(mid)
+        return tuple(self._final_name(mid, key, named) for key in self.shapes[mid].fields.merged)
 
     def _final_name(self, mid: int, key: str, named: Mapping[Whose, Mapping[str, str]]) -> str:
         known = [
@@ -287,6 +300,11 @@ class _Follow:
         if whose in changes:
             note = changes[whose].now or note
         return note.mid if note else self.mids.get(nid, 0)
+
+
+def _tells(rewritten: Change, change: Change) -> bool:
+    """Whether a change says anything: of a card that nobody changed only where it has to move."""
+    return any(each.ancestor != each.now for each in (rewritten, change))
 
 
 def _in_common(older: Notetype, newer: Notetype) -> Notetype:

@@ -65,6 +65,8 @@ class Context:
     """Ids from which on nobody uses any, by table."""
     mids: Mapping[int, int] = field(default_factory=dict)
     """The notetype of each note of which a card changed; filled only where some notetype changed."""
+    cards: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    """All cards, on whatever side, of the notes that lost cards on both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +88,10 @@ def reconcile(
     settlement = settlement or Settlement()
     shaped = followed(desktop, phone, context.mids, settlement)
     both = align(shaped.desktop, shaped.phone, context.free_ids)
+    context = replace(context, fields={**context.fields, **shaped.fields})
     merge = _Merge({Side.DESKTOP: desktop, Side.PHONE: phone}, both, context, settlement)
     merge.drop_cards(shaped.dropped)
+    merge.stands = shaped.stands
     merge.run()
     crt, conflicts = _merge_crt(desktop, phone)
     crossing = shaped.moved or schema_moved(desktop, phone, merge.rows)
@@ -113,6 +117,7 @@ class _Merge:
         self.settlement = settlement
         self.rows: dict[Table, Rows] = {table: {} for table in Table}
         self.conflicts: list[Conflict] = []
+        self.stands: Mapping[int, Side] = {}  # whose templates count, by notetype
         self.contested: dict[int, Spot] = {}  # where decks stand that both sides changed
         self.retyped: dict[int, Side] = {}  # notes that have two notetypes, and whose stands
         reviews = self.pair(Table.REVLOG)
@@ -174,7 +179,7 @@ class _Merge:
     def deletion(self, table: Table, key: Key, deleter: Side, other: Change, split: _Split) -> Any:
         """Decide between a deletion and a change: work that someone wrote beats it, a mere review does not."""
         before, after = split(None, other.ancestor), split(deleter.other, other.now)
-        touched = {unit for unit in before.keys() | after.keys() if before.get(unit) != after.get(unit)}
+        touched = _touched(before, after)
         written = any(rule_for(table, unit).content for unit in touched)
         where = (table.value, key, "deletion")
         if written:
@@ -303,6 +308,7 @@ class _Merge:
                 self.rows[Table.CARDS][key] = self.card_of_retyped(key, self.retyped[nid], pair)
             else:
                 self.rows[Table.CARDS][key] = self.merge_row(Table.CARDS, key, pair, split)
+        self.bare_notes()
         for key, card in self.rows[Table.CARDS].items():
             if card is not None and card.odid and self.filtered_deck_gone(card.did):
                 self.rows[Table.CARDS][key] = sent_home(card)
@@ -333,6 +339,35 @@ class _Merge:
             return held
         merged: Card = self.merge_row(Table.CARDS, key, pair, _plain(Table.CARDS))
         return merged._replace(ord=held.ord)
+
+    def bare_notes(self) -> None:
+        """Let a note of which both sides together deleted all cards go with them, as if one had; work keeps it."""
+        notes, cards = self.rows[Table.NOTES], self.rows[Table.CARDS]
+        for nid, cids in self.context.cards.items():
+            if notes.get(nid) is None or any(cards.get(cid, cid) is not None for cid in cids):
+                continue
+            keeper = self.stands.get(notes[nid].mid) or self.writer(nid)
+            if keeper is None:
+                notes[nid] = None
+            else:
+                self.keep_cards(cids, keeper)
+
+    def writer(self, nid: int) -> Side | None:
+        """Return who wrote in a note last, if someone did."""
+        changes = {side: c for side, rows in self.pair(Table.NOTES).items() if (c := rows.get(nid))}
+        wrote = [side for side, change in changes.items() if _wrote(change)]
+        return max(wrote, key=lambda side: (changes[side].now.mod, repr(changes[side].now)), default=None)
+
+    def keep_cards(self, cids: Iterable[int], keeper: Side) -> None:
+        """Keep a note's cards as one side has them, whatever the other deleted."""
+        pair = self.pair(Table.CARDS)
+        for cid in cids:
+            own, other = pair[keeper].get(cid), pair[keeper.other].get(cid, Change(None, None))
+            if card := own.now if own else other.ancestor:
+                self.rows[Table.CARDS][cid] = card
+                self.conflicts = [
+                    c for c in self.conflicts if c.where != (Table.CARDS.value, cid, "deletion")
+                ]
 
     def filtered_deck_gone(self, did: int) -> bool:
         """Whether this is a filtered deck that was deleted."""
@@ -476,6 +511,16 @@ def _lacks(pair: Pair, side: Side, key: Key) -> bool:
 def _edited(row: Any) -> int:
     """Return when a row was last written, in s; rows that do not say so are all equally old."""
     return int(row.mod if hasattr(row, "mod") else getattr(row, "mtime", 0))
+
+
+def _touched(before: Units, after: Units) -> set[str]:
+    return {unit for unit in before.keys() | after.keys() if before.get(unit) != after.get(unit)}
+
+
+def _wrote(change: Change) -> bool:
+    """Whether someone wrote in a note that lives."""
+    units = _touched(*map(SPLIT[Table.NOTES], (change.ancestor, change.now)))
+    return any(rule_for(Table.NOTES, unit).content for unit in units)
 
 
 def _retyped(change: Change) -> bool:
