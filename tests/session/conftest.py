@@ -19,11 +19,16 @@ def pytest_terminal_summary(terminalreporter) -> None:
     """Say at how many places a sync was cut, and where each side stood then."""
     total: Counter = Counter()
     for report in terminalreporter.stats.get("passed", []):
-        total.update(dict(report.user_properties).get("outcomes", {}))
+        properties = dict(report.user_properties)
+        total.update(properties.get("outcomes", {}))
+        if happened := properties.get("happened"):
+            terminalreporter.write_line(f"what happened to three replicas: {_counts(happened)}")
     if total:
-        terminalreporter.write_line(
-            "cut at: " + ", ".join(f"{what}: {n}" for what, n in sorted(total.items()))
-        )
+        terminalreporter.write_line(f"cut at: {_counts(total)}")
+
+
+def _counts(total) -> str:
+    return ", ".join(f"{what}: {n}" for what, n in sorted(total.items()))
 
 
 @pytest.fixture(scope="session")
