@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench lint clean
+.PHONY: demo test check bench mutation lint clean
 
 demo: $(READY)
 	$(BIN)/usbsync demo
@@ -22,6 +22,9 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python tests/bench.py
+
+mutation: $(READY)
+	$(BIN)/python tests/mutation.py
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "usbsync needs Python 3.11 or newer: run again with PYTHON=python3.11 (or newer)"; exit 1; }
