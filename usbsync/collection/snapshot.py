@@ -23,6 +23,8 @@ SIDECARS = ("-wal", "-journal", "-shm")
 NEWEST_SCHEMA = 18
 _MAGIC = b"SQLite format 3\0"
 _SMALLEST_PAGE = 512
+MARK_PREFIX = "usbsync:"
+"""How the keys of our marks in a collection's preferences begin (`descent.py`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ def take(raw: Path, scratch: Path, whose: str) -> Snapshot:
         if schema == SCHEMA:
             with col.transaction():
                 tidy(col)
+        # No mark is merged: one that reached another phone would prove there what is not so
+        col.rows("delete from config where substr(key, 1, ?) = ?", len(MARK_PREFIX), MARK_PREFIX)
     return Snapshot(raw, wal if wal.exists() else None, path, folded, schema)
 
 

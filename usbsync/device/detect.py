@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, assert_never
 
-from usbsync.device.spec import Adb, Folder, Spec, Tcp, Usb, parse
+from usbsync.device.spec import FORMS, Adb, Folder, Package, Spec, Tcp, Usb, parse
 from usbsync.errors import NoPhone, PhoneClaimed, PhoneFailed, PhoneUnauthorized, UsageError, WhichPhone
 from usbsync.transport import ways
 from usbsync.transport.ways import State
@@ -96,6 +96,8 @@ def open_phone(
             return via.open_tcp(host, port, on_waiting=on_waiting)
         case Folder(path):
             return via.open_folder(path)
+        case Package():
+            raise UsageError("a package is no phone that could be reached", hint=FORMS)
         case _:
             assert_never(spec)
 

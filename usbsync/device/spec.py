@@ -1,4 +1,4 @@
-"""What a person may name as the phone: `usb[:SERIAL]`, `adb[:SERIAL]`, `tcp:HOST[:PORT]`, `folder:PATH`."""
+"""What a person may name as the phone: `usb[:SERIAL]`, `adb[:SERIAL]`, `tcp:HOST[:PORT]`, `folder:PATH`, `package:FILE`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from usbsync.errors import UsageError
 
 ADB_PORT = 5555
 
-FORMS = "give --device usb, usb:SERIAL, adb, adb:SERIAL, tcp:HOST, tcp:HOST:PORT or folder:PATH"
+FORMS = "give --device usb, usb:SERIAL, adb, adb:SERIAL, tcp:HOST, tcp:HOST:PORT, folder:PATH or package:FILE"
 
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9.])?")
 _PORT = re.compile(r"[0-9]{1,5}")
@@ -61,7 +61,17 @@ class Folder:
         return f"folder:{self.path}"
 
 
-Spec: TypeAlias = Usb | Adb | Tcp | Folder
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A phone's own export, carried here by hand."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return f"package:{self.path}"
+
+
+Spec: TypeAlias = Usb | Adb | Tcp | Folder | Package
 
 
 def parse(text: str) -> Spec:
@@ -75,7 +85,9 @@ def parse(text: str) -> Spec:
         case "tcp":
             return _tcp(text, rest)
         case "folder":
-            return _folder(text, rest)
+            return Folder(_path(text, rest))
+        case "package":
+            return Package(_path(text, rest))
     raise _bad(text, "no such way to a phone")
 
 
@@ -121,10 +133,10 @@ def _port(text: str, port: str) -> int:
     return int(port)
 
 
-def _folder(text: str, rest: str) -> Folder:
+def _path(text: str, rest: str) -> Path:
     if not rest or "\0" in rest:
-        raise _bad(text, "the folder is missing")
+        raise _bad(text, "the folder or file is missing")
     try:
-        return Folder(Path(rest).expanduser())  # no shell expands the ~ after a colon
+        return Path(rest).expanduser()  # no shell expands the ~ after a colon
     except RuntimeError:
         raise _bad(text, "there is no home folder of that name") from None

@@ -25,7 +25,7 @@ from usbsync.session.journal import Cut, SideRecord, write_cut
 from usbsync.session.meet import PENDING, WORK, Meeting
 from usbsync.session.replica import Held, Replica
 from usbsync.session.talk import Talk
-from usbsync.state.ancestor import Ancestor, as_record, forget, remember
+from usbsync.state.ancestor import Ancestor, as_record
 from usbsync.state.backups import Backups
 from usbsync.state.files import fsync_file, fsync_folder, private_folder, sha256_of
 from usbsync.state.journal import Journal
@@ -88,7 +88,7 @@ def carry_out(meeting: Meeting, cut: Cut, talk: Talk) -> None:
     """Do what the commit record says and is not done yet."""
     talk.stage("putting everything in place")
     if cut.rewinds:  # an older ancestor is one of both sides at every moment from here on; a newer one is not
-        _remember(meeting, cut.ancestor)
+        meeting.memory.keep(cut.ancestor)
     for side in (Side.PHONE, Side.DESKTOP):  # the phone first: it is the one that can go away
         _flip(meeting.replicas[side], cut.sides[side])
     for side in (Side.PHONE, Side.DESKTOP):
@@ -98,19 +98,12 @@ def carry_out(meeting: Meeting, cut: Cut, talk: Talk) -> None:
 
 def conclude(meeting: Meeting, ancestor: Ancestor | None) -> None:
     """Remember what both now hold, and leave nothing lying about."""
-    _remember(meeting, ancestor)
+    meeting.memory.keep(ancestor)
     Journal(meeting.pair).clear()
     for replica in meeting.replicas.values():
         unstage(replica)
     sweep_work(meeting.pair.folder, meeting.scratch)
     Backups(meeting.pair).prune()
-
-
-def _remember(meeting: Meeting, ancestor: Ancestor | None) -> None:
-    if ancestor is None:
-        forget(meeting.pair)
-    else:
-        remember(meeting.pair, ancestor)
 
 
 def unstage(replica: Replica) -> None:

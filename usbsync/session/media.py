@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from usbsync.core.conflict import Side
 from usbsync.core.guard import Alarm, alarm
-from usbsync.core.media import MediaPlan, losses, reconcile_media
+from usbsync.core.media import Add, Delete, MediaFile, MediaPlan, Replace, losses, reconcile_media
 from usbsync.errors import GuardRefused
 from usbsync.media.listing import Listing, list_media
 from usbsync.media.move import seen_after
@@ -50,9 +50,9 @@ def media_work(meeting: Meeting, ancestor: Ancestor | None, options: Options, ta
     Raises GuardRefused where a side's media is gone altogether.
     """
     listings = {}
-    for side, replica in meeting.replicas.items():
+    for side in meeting.replicas:
         talk.stage(f"looking at the {side}'s media")
-        listings[side] = list_media(replica.transport, replica.media, _seen(ancestor, side), where=side)
+        listings[side] = _listing(meeting, side, _seen(ancestor, side))
     desktop, phone = listings[Side.DESKTOP], listings[Side.PHONE]
     base = ancestor.media if ancestor else {}
     if base and not options.allow_mass_deletion:
@@ -69,7 +69,30 @@ def media_work(meeting: Meeting, ancestor: Ancestor | None, options: Options, ta
         desktop_others=desktop.others,
         phone_others=phone.others,
     )
-    return MediaWork(plan, listings)
+    return MediaWork(_possible(meeting, plan), listings)
+
+
+def _listing(meeting: Meeting, side: Side, seen: Mapping[str, Seen]) -> Listing:
+    """List a side's media; of a package that brought none, what the phone is known to have."""
+    replica, known = meeting.replicas[side], meeting.memory.phone_media()
+    if side is Side.PHONE and known is not None:
+        return Listing({name: MediaFile(sha1, 1, 1) for name, sha1 in known.items()}, (), {})
+    return list_media(replica.transport, replica.media, seen, where=side)
+
+
+def _possible(meeting: Meeting, plan: MediaPlan) -> MediaPlan:
+    """Leave out what no package can do: importing one adds files and replaces them, and deletes none."""
+    if not meeting.memory.passing:
+        return plan
+    unseen = meeting.memory.phone_media() is not None
+    steps = [step for step in plan.phone if not isinstance(step, Delete)]
+    return replace(
+        plan,
+        phone=tuple(
+            Add(step.name, step.file, step.reason) if unseen and isinstance(step, Replace) else step
+            for step in steps
+        ),
+    )
 
 
 def _guard(meeting: Meeting, bare: Sequence[Side], had: int) -> None:

@@ -15,12 +15,13 @@ from usbsync.device.ankidroid import find_phone
 from usbsync.device.app import AppControl
 from usbsync.device.desktop import DesktopReplica, find_desktop
 from usbsync.device.detect import open_phone
-from usbsync.device.spec import Folder, Spec, parse
+from usbsync.device.spec import Folder, Package, Spec, parse
 from usbsync.errors import Busy, UsageError
+from usbsync.session.memory import Memory, PairMemory
 from usbsync.session.options import Options
 from usbsync.session.replica import Replica
 from usbsync.session.talk import Talk
-from usbsync.state.ancestor import Ancestor, load_ancestor
+from usbsync.state.ancestor import Ancestor
 from usbsync.state.files import private_folder, speaking
 from usbsync.state.home import state_home
 from usbsync.state.pair import Pair, lock
@@ -28,7 +29,8 @@ from usbsync.transport.base import Mendable, Transport
 from usbsync.transport.ways import open_folder
 from usbsync.transport.wrap import Metered, ReadOnly
 
-_LOCK_SECONDS = 5.0
+LOCK_SECONDS = 5.0
+"""How long to wait for another usbsync at work on the same."""
 WORK = "work"
 """The folder in a pair's where runs have their scratch folders."""
 PENDING = "pending"
@@ -46,6 +48,7 @@ class Meeting:
     scratch: Path
     dry: bool
     names: Mapping[Side, str]
+    memory: Memory
 
     @property
     def desktop(self) -> Replica:
@@ -59,7 +62,7 @@ class Meeting:
 
     def ancestor(self) -> Ancestor | None:
         """Return what both held after the last sync."""
-        return load_ancestor(self.pair)
+        return self.memory.load()
 
 
 @contextmanager
@@ -73,17 +76,22 @@ def meet(options: Options, talk: Talk, *, dry: bool = False, stop_app: bool = Tr
     found = find_desktop(collection=options.collection, profile=options.profile, environ=options.environ)
     with hold(found.collection):
         pass  # "close Anki" comes before anything is asked of the phone
+    spec = parse(options.device) if options.device else None
     with ExitStack() as stack:
+        if isinstance(spec, Package):
+            from usbsync.session.packages import meet_package  # noqa: PLC0415 - it builds on this module
+
+            yield stack.enter_context(meet_package(spec, found, options, talk, dry=dry))
+            return
         talk.stage("looking for the phone")
-        spec = parse(options.device) if options.device else None
         link = open_phone(spec, on_waiting=talk.waiting)
         stack.callback(link.close)
         wire = Metered(link)
         place = find_phone(link, app=options.app, phone_dir=options.phone_dir)
         pair = Pair(state_home(options.environ), str(found.collection), _joined(link.identity, place.folder))
-        stack.enter_context(nullcontext() if dry else lock(pair, seconds=_LOCK_SECONDS))
+        stack.enter_context(nullcontext() if dry else lock(pair, seconds=LOCK_SECONDS))
         _mend(link, talk, dry=dry)
-        home = stack.enter_context(_closing(open_folder(found.folder)))
+        home = stack.enter_context(closing(open_folder(found.folder)))
         app = AppControl(link, place)
         local = None if isinstance(link, Mendable) else _local(spec, place.collection)
         if local is not None and local.resolve() == found.collection:
@@ -91,7 +99,7 @@ def meet(options: Options, talk: Talk, *, dry: bool = False, stop_app: bool = Tr
                 f"{local} is the desktop's own collection", hint="name the phone's with --device"
             )
         replicas = {
-            Side.DESKTOP: _desktop(found, ReadOnly(home) if dry else home),
+            Side.DESKTOP: desktop_replica(found, ReadOnly(home) if dry else home),
             Side.PHONE: Replica(
                 Side.PHONE, ReadOnly(wire) if dry else wire, place.collection, place.media_folder, local
             ),
@@ -100,10 +108,10 @@ def meet(options: Options, talk: Talk, *, dry: bool = False, stop_app: bool = Tr
             pass  # a collection that another program of this computer has open is refused before all else
         if stop_app:
             stack.enter_context(_stopped(app, talk))
-        scratch = stack.enter_context(_scratch(pair, dry=dry))
+        scratch = stack.enter_context(scratch_folder(pair, dry=dry))
         names = {Side.DESKTOP: found.name, Side.PHONE: link.identity}
         with speaking(scratch):
-            yield Meeting(pair, replicas, app, wire, scratch, dry, names)
+            yield Meeting(pair, replicas, app, wire, scratch, dry, names, PairMemory(pair))
 
 
 def _mend(link: Transport, talk: Talk, *, dry: bool) -> None:
@@ -128,7 +136,8 @@ def _stopped(app: AppControl, talk: Talk) -> Iterator[None]:
             talk.note(text)
 
 
-def _desktop(found: DesktopReplica, home: Transport) -> Replica:
+def desktop_replica(found: DesktopReplica, home: Transport) -> Replica:
+    """Return the computer's side, on the transport of its folder."""
     return Replica(
         Side.DESKTOP, home, f"/{found.collection.name}", f"/{found.media_folder.name}", local=found.collection
     )
@@ -145,7 +154,8 @@ def _joined(identity: str, folder: str) -> str:
 
 
 @contextmanager
-def _closing(transport: Transport) -> Iterator[Transport]:
+def closing(transport: Transport) -> Iterator[Transport]:
+    """Close a transport when the block ends."""
     try:
         yield transport
     finally:
@@ -153,7 +163,7 @@ def _closing(transport: Transport) -> Iterator[Transport]:
 
 
 @contextmanager
-def _scratch(pair: Pair, *, dry: bool) -> Iterator[Path]:
+def scratch_folder(pair: Pair, *, dry: bool) -> Iterator[Path]:
     """Give a folder to work in: below the pair's own, so that files can be linked; elsewhere on a dry run."""
     if not dry:
         private_folder(pair.create() / WORK)

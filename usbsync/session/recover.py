@@ -38,6 +38,9 @@ def recover(meeting: Meeting, talk: Talk) -> Recovery | None:
     if not interrupted(meeting.pair):
         _sweep(meeting)
         return None
+    if meeting.memory.passing:  # its phone's side was a copy, gone with that run
+        _give_up(meeting)
+        return Recovery.GIVE_UP
     cut = _readable(meeting, talk)
     if cut is None:
         _give_up(meeting)

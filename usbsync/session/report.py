@@ -42,6 +42,7 @@ class Report:
     pushed_bytes: int = 0
     seconds: Mapping[str, float] = field(default_factory=dict)
     backup: str | None = None
+    answer: str | None = None  # the package that is to be imported on the phone
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that `--json` prints (its schema is in README)."""
@@ -57,6 +58,7 @@ class Report:
             "wire": {"pulled_bytes": self.pulled_bytes, "pushed_bytes": self.pushed_bytes},
             "seconds": {stage: round(spent, 3) for stage, spent in self.seconds.items()},
             "backup": self.backup,
+            "answer": self.answer,
         }
 
 

@@ -123,4 +123,5 @@ def _report(
         pushed_bytes=meeting.wire.pushed_bytes,
         seconds=clock.seconds,
         backup=backup,
+        answer=str(meeting.memory.answer) if meeting.memory.answer else None,
     )

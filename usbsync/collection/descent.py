@@ -1,0 +1,88 @@
+"""Does a collection descend from a state it was sent or held once? Marks in its preferences, and traces in its rows."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from usbsync.collection.backend import OpenCollection, opened
+from usbsync.collection.snapshot import MARK_PREFIX
+from usbsync.core.lineage import Trace
+
+_PREFIX = MARK_PREFIX
+_LONGEST = 100
+_GRAVED = {"notes": 1, "cards": 0, "decks": 2}
+_STAMPED = {
+    "notes": "mod",
+    "cards": "mod",
+    "decks": "mtime_secs",
+    "deck_config": "mtime_secs",
+    "notetypes": "mtime_secs",
+}
+
+
+def marks_of(path: Path) -> dict[str, str]:
+    """Return the marks in a scratch copy: whose each is, and which answer it names."""
+    with opened(path) as col:
+        found = col.rows(
+            f"select key, cast(val as text) from config where substr(key, 1, {len(_PREFIX)}) = ? order by key",
+            _PREFIX,
+        )
+    marks = {key.removeprefix(_PREFIX): _mark(value) for key, value in found}
+    return {whose: mark for whose, mark in marks.items() if mark and len(whose) <= _LONGEST}
+
+
+def _mark(value: object) -> str | None:
+    try:
+        mark = json.loads(str(value))
+    except ValueError:
+        return None
+    return mark if isinstance(mark, str) and len(mark) <= _LONGEST else None
+
+
+def put_marks(path: Path, marks: Mapping[str, str]) -> None:
+    """Put marks into a scratch copy, as preferences that no app looks at and all carry on."""
+    with opened(path) as col:
+        for whose, mark in marks.items():
+            col.rows(
+                "insert or replace into config (key, usn, mtime_secs, val) values (?, -1, ?, cast(? as blob))",
+                f"{_PREFIX}{whose}",
+                int(time.time()),
+                json.dumps(mark),
+            )
+
+
+def trace(collection: Path, state: Path) -> Trace:
+    """Look in a scratch copy for what tells against its having been this state once."""
+    with opened(collection, {"was": state}) as col:
+        lost = sum(
+            int(
+                col.value(
+                    f"select count() from was.{table} where id not in (select id from main.{table}) "
+                    "and id not in (select oid from main.graves where type = ?)",
+                    kind,
+                )
+            )
+            for table, kind in _GRAVED.items()
+        )
+        older = sum(
+            int(
+                col.value(
+                    f"select count() from main.{table} m join was.{table} w on w.id = m.id where m.{at} < w.{at}"
+                )
+            )
+            for table, at in _STAMPED.items()
+        )
+        return Trace(lost, older, _answers_lost(col))
+
+
+def has_answers(collection: Path, state: Path) -> bool:
+    """Whether a scratch copy holds all reviews of a state."""
+    with opened(collection, {"was": state}) as col:
+        return _answers_lost(col) == 0
+
+
+def _answers_lost(col: OpenCollection) -> int:
+    return int(col.value("select count() from was.revlog where id not in (select id from main.revlog)"))

@@ -1,0 +1,75 @@
+r"""Which of the states that were passed to and fro a phone's package descends from: the ancestor of its merge.
+
+A package carried by hand leaves no connection in which both sides are known to hold the same. Of each exchange two
+states remain: what the phone *gave* (its package, which the desktop contains since) and what it was *sent* (the answer,
+which it holds only if somebody imported it). In a history drawn as a graph they are the candidates for the merge base:
+
+    given P1 ----------- phone goes on (the answer was forgotten) ---> P2: the base is P1
+        \
+    desktop --- sent M1 --- imported, phone goes on ----------------> P2: the base is M1
+
+Too old a base loses nothing: what both sides took over since looks like the same change made on both (at worst a thing
+deleted since comes back, or a conflict is named twice). Too new a base loses: what the phone never got looks deleted
+there. So a state counts only with proof, and the newest proven one is the base.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+
+
+class Kind(StrEnum):
+    """How a state came to be known."""
+
+    GIVEN = "given"  # a package that the phone exported
+    SENT = "sent"  # an answer that was written for it
+    SYNCED = "synced"  # what a phone held after a sync over a cable
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What tells against a collection's having been that state once."""
+
+    lost: int  # notes, cards and decks of the state that are gone without a grave
+    older: int  # rows whose time of change is before the state's: time does not run backwards
+    answers_lost: int  # reviews of the state that are not there: Anki deletes none
+
+    @property
+    def whole(self) -> bool:
+        """Whether all that the state held is there, or was deleted, or changed, since."""
+        return not (self.lost or self.older or self.answers_lost)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of one state and of the two collections that are to be merged."""
+
+    kind: Kind
+    mark: str | None  # that an answer was marked with
+    phone_mark: str | None  # that the phone's collection carries: of the answer it imported last
+    phone: Trace
+    desktop_has_answers: bool  # whether the desktop holds all of the state's reviews
+
+
+def descends(evidence: Evidence) -> bool:
+    """Say whether both collections are proven to descend from a state.
+
+    A phone that reviewed after an answer was written, without importing it, may by chance have touched again all that
+    the answer changed: only the mark proves an import. What a phone gave needs none. An undone sync, or a restored backup,
+    took the state from the desktop again: then its reviews are missing there.
+    """
+    imported = evidence.kind is not Kind.SENT or (
+        evidence.mark is not None and evidence.mark == evidence.phone_mark
+    )
+    return imported and evidence.phone.whole and evidence.desktop_has_answers
+
+
+S = TypeVar("S")
+
+
+def base(newest_first: Iterable[tuple[S, Evidence]]) -> S | None:
+    """Choose the ancestor: the newest state that both descend from; None: as if they had never met."""
+    return next((state for state, evidence in newest_first if descends(evidence)), None)
