@@ -74,12 +74,19 @@ class World:
         sample.work_at_the_desk(self.desktop)
         sample.work_on_the_train(self.phone)
 
+    def export(self) -> None:
+        self.run("usbsync sync")
+        sample.a_little_more(self.desktop, "el gato", "the cat", "el perro")
+        sample.a_little_more(self.phone, "el vino", "the wine", "la mesa", "la lluvia")
+        sample.export_collection(self.phone, self.phone.parents[1] / "phone.colpkg")
+
     def run(self, command: str) -> str:
         program, *words = command.split()
         assert program == "usbsync"
         done = subprocess.run(
             [sys.executable, "-m", "usbsync", *words],
             env=self.environ,
+            cwd=self.phone.parents[1],
             capture_output=True,
             text=True,
             check=False,
@@ -94,6 +101,7 @@ def test_readme_says_what_the_commands_print(tmp_path: Path) -> None:
         "": lambda: None,
         "then: a desktop with work on it and a phone that is new": world.new_phone,
         "then: work on both sides": world.work,
+        "then: the phone exports": world.export,
     }
     found = list(blocks(README.read_text()))
     assert len(found) > 5

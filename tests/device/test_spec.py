@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from usbsync.device.spec import FORMS, Adb, Folder, Tcp, Usb, parse
+from usbsync.device.spec import FORMS, Adb, Folder, Package, Tcp, Usb, parse
 from usbsync.errors import UsageError
 
 
@@ -25,6 +25,7 @@ from usbsync.errors import UsageError
         ("folder:/media/card/AnkiDroid", Folder(Path("/media/card/AnkiDroid"))),
         ("folder:a:b", Folder(Path("a:b"))),
         (r"folder:C:\AnkiDroid", Folder(Path(r"C:\AnkiDroid"))),
+        ("package:phone.colpkg", Package(Path("phone.colpkg"))),
     ],
 )
 def test_every_form(text, spec):
@@ -70,7 +71,8 @@ def test_the_home_folder_is_meant_by_a_tilde(monkeypatch, tmp_path):
         "folder:",
         "folder:a\0b",
         "folder:~no-such-person-here/x",
-        "package:export.colpkg",
+        "package:",
+        "package",
         "mtp:phone",
     ],
 )
@@ -87,6 +89,7 @@ specs = st.one_of(
     st.builds(Adb, st.none() | serials),
     st.builds(Tcp, hosts, st.integers(1, 65535)),
     st.builds(Folder, st.text("abc/: .é", min_size=1).map(Path)),
+    st.builds(Package, st.text("abc/: .é", min_size=1).map(Path)),
 )
 
 

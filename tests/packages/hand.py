@@ -78,6 +78,11 @@ class Hand:
     def sync(self, talk=None, *, dry=False, **more):
         return sync(self.options(**more), talk or Silent(), dry=dry)
 
+    def sync_of(self, other: Hand, package: Path | None = None):
+        """Sync this desktop with another phone's package."""
+        more = {"collection": self.desktop, "environ": self.environ}
+        return sync(Options(device=f"package:{package or other.package}", **more), Silent())
+
     def undo(self, **more):
         return undo(self.options(**more), Silent(), sure=True)
 
@@ -93,7 +98,7 @@ class Hand:
 def in_step(root: Path, *, legacy: bool = False) -> Hand:
     """Make a phone that began as a copy of the desktop, once synced."""
     hand = Hand(root, legacy)
-    fresh(hand.desktop)
+    fresh(hand.desktop, notes=24)
     for name in ("stays", "desktop-edits", "desktop-drops", "phone-edits", "phone-drops"):
         put(hand.desktop, f"{name}.txt", f"{name} as it was")
     shutil.copytree(hand.desktop.parent, hand.phone.parent)

@@ -14,7 +14,7 @@ from usbsync.errors import ChoiceNeeded, UsageError
 
 def work(path, who: str, at: int) -> None:
     with editing(path) as col:
-        nids = note_ids(col)
+        nids = sorted(note_ids(col))
         edit_field(col, nids[at], 1, f"edited on the {who}")
         add_note(col, "Basic", [f"made on the {who}, {at}", "new"], col.decks.id(f"{who}'s own"), [who])
         col.remove_notes([nids[at + 1]])
@@ -46,3 +46,170 @@ def test_the_answer_is_in_the_phones_own_format_and_brings_what_it_lacks(hand: H
     assert ("collection.anki21b" in names) is not hand.legacy
     assert {"0", "1"} <= names
     assert "2" not in names  # desktop-edits, desktop-new: not the whole folder
+
+
+def test_a_phone_that_forgets_to_import_twice_loses_nothing(hand: Hand) -> None:
+    answered: set[int] = set()
+    for at in range(3):
+        work(hand.desktop, "desktop", at)
+        work(hand.phone, "phone", at + 3)
+        answered |= reviews(hand.desktop) | reviews(hand.phone)
+        hand.export()
+        hand.sync()  # and nothing is imported
+    hand.import_()
+    alike(hand)
+    for at in range(3):
+        assert f"made on the desktop, {at}" in texts(hand.phone)
+        assert f"made on the phone, {at + 3}" in texts(hand.desktop)
+    assert answered <= reviews(hand.desktop)
+    with editing(hand.desktop) as col:
+        counts = col.db.all(
+            "select c.reps, (select count() from revlog where cid = c.id and type < 4) from cards c where c.reps > 0"
+        )
+    assert all(reps == answers for reps, answers in counts)  # none is counted twice
+
+
+def test_what_is_deleted_after_an_answer_stays_deleted_imported_or_not(hand: Hand) -> None:
+    for at, imports in enumerate((False, True, False, False)):
+        with editing(hand.phone) as col:
+            made = add_note(col, "Basic", [f"from the phone {at}", "x"], 1)
+        with editing(hand.desktop) as col:
+            mine = add_note(col, "Basic", [f"from the desk {at}", "x"], 1)
+        hand.export()
+        hand.sync()
+        if imports:
+            hand.import_()
+        with editing(hand.desktop) as col:
+            col.remove_notes([made, mine])
+    hand.carry()
+    alike(hand)
+    assert "from the" not in texts(hand.desktop)
+
+
+def test_a_phone_that_imports_an_older_answer_gets_the_rest_with_the_next(hand: Hand, tmp_path) -> None:
+    work(hand.desktop, "desktop", 0)
+    hand.export()
+    hand.sync()
+    older = hand.answer.rename(tmp_path / "older.colpkg")
+    work(hand.phone, "phone", 4)
+    hand.export()
+    hand.sync()
+    hand.import_(older)  # the newer one was meant; what the phone did since is on the desktop
+    assert "made on the phone, 4" not in texts(hand.phone)
+    hand.carry()
+    alike(hand)
+    assert "made on the phone, 4" in texts(hand.phone)
+    assert "made on the desktop, 0" in texts(hand.phone)
+
+
+def test_an_edit_after_an_answer_that_was_not_imported_is_a_conflict_not_a_loss(hand: Hand) -> None:
+    """All that the answer changed was touched again on the phone: only its mark tells that it was not imported."""
+    with editing(hand.desktop) as col:
+        nid = note_ids(col)[0]
+        edit_field(col, nid, 1, "the desk's words")
+    hand.export()
+    hand.sync()
+    wait_a_second()
+    with editing(hand.phone) as col:
+        edit_field(col, nid, 1, "the phone's words")
+    report = hand.carry()
+    lost = [c for c in report.conflicts if c.weight == "lost"]
+    assert [(c.desktop, c.phone, c.chosen) for c in lost] == [
+        ("the desk's words", "the phone's words", "phone")
+    ]
+
+
+def test_an_edit_after_an_answer_that_was_imported_is_no_conflict(hand: Hand) -> None:
+    with editing(hand.desktop) as col:
+        nid = note_ids(col)[0]
+        edit_field(col, nid, 1, "the desk's words")
+    hand.carry()
+    with editing(hand.phone) as col:
+        edit_field(col, nid, 1, "the phone's words")
+    report = hand.carry()
+    assert not report.conflicts
+    assert "the phone's words" in notes(hand.desktop)[nid]
+
+
+def test_another_phone_is_not_taken_for_the_first(hand: Hand) -> None:
+    work(hand.phone, "phone", 2)
+    hand.carry()
+    fresh(hand.phone.parent.parent / "other" / "collection.anki2", notes=3)
+    other = Hand(hand.root / "two", hand.legacy)
+    other.phone.parent.parent.mkdir()
+    (hand.root / "other").rename(other.phone.parent)
+    other.export()
+    before = texts(hand.desktop)
+    with pytest.raises(ChoiceNeeded, match="never met"):
+        hand.sync_of(other)
+    assert texts(hand.desktop) == before
+
+
+def test_media_deleted_on_the_desktop_does_not_come_back(hand: Hand) -> None:
+    gone = hand.desktop.with_suffix(".media") / "desktop-drops.txt"
+    gone.unlink()
+    hand.carry()
+    work(hand.phone, "phone", 1)
+    hand.carry()
+    assert not gone.exists()
+    alike(hand)
+
+
+def test_a_package_without_media_takes_no_media_away(hand: Hand) -> None:
+    work(hand.phone, "phone", 1)
+    put(hand.desktop, "new-here.txt", "made at the desk")
+    hand.export(with_media=False)
+    report = hand.sync()
+    assert report.media["desktop"] == {"added": 0, "updated": 0, "deleted": 0}
+    hand.import_()
+    assert (hand.phone.with_suffix(".media") / "new-here.txt").exists()  # what is new at the desk came along
+    hand.carry()  # with media again: now the phone's come too
+    assert (hand.desktop.with_suffix(".media") / "phone-new-1.txt").exists()
+    alike(hand)
+
+
+def test_media_that_an_import_passed_over_is_sent_again_not_taken_for_the_phones_own(hand: Hand) -> None:
+    """AnkiMobile leaves a file of the same size alone, and an import may fail half-way."""
+    put(hand.desktop, "stays.txt", "STAYS AS IT WAS", 1_700_000_000)
+    put(hand.desktop, "added.txt", "at the desk")
+    hand.carry()
+    put(hand.phone, "stays.txt", "stays as it was")
+    (hand.phone.with_suffix(".media") / "added.txt").unlink()
+    report = hand.carry()
+    assert report.media["desktop"] == {"added": 0, "updated": 0, "deleted": 0}
+    assert (hand.desktop.with_suffix(".media") / "stays.txt").read_text() == "STAYS AS IT WAS"
+    alike(hand)
+
+
+def test_a_dry_run_writes_nothing(hand: Hand) -> None:
+    work(hand.phone, "phone", 1)
+    hand.export()
+    hand.answer.unlink(missing_ok=True)
+    before = {path: path.read_bytes() for path in hand.root.rglob("*") if path.is_file()}
+    assert hand.sync(dry=True).result == "planned"
+    after = {path: path.read_bytes() for path in hand.root.rglob("*") if path.is_file()}
+    assert before == after
+
+
+def test_an_undo_takes_the_desktop_back_and_the_next_package_brings_all_again(hand: Hand) -> None:
+    work(hand.desktop, "desktop", 0)
+    work(hand.phone, "phone", 3)
+    before = texts(hand.desktop)
+    hand.export()
+    hand.sync()
+    hand.undo()
+    assert texts(hand.desktop) == before
+    hand.carry()
+    alike(hand)
+    assert "made on the phone, 3" in texts(hand.phone)
+    assert "made on the phone, 3" in texts(hand.desktop)
+
+
+def test_an_answer_is_not_taken_for_a_package(hand: Hand) -> None:
+    work(hand.desktop, "desktop", 0)
+    hand.export()
+    hand.sync()
+    hand.answer.rename(hand.package)
+    hand.package.rename(hand.answer)
+    with pytest.raises(UsageError, match="answer"):
+        hand.sync_of(hand, hand.answer)

@@ -44,7 +44,8 @@ app = typer.Typer(
 Device = Annotated[
     str | None,
     typer.Option(
-        help="Which phone: usb[:SERIAL], adb[:SERIAL], tcp:HOST[:PORT] or folder:PATH.", metavar="SPEC"
+        help="Which phone: usb[:SERIAL], adb[:SERIAL], tcp:HOST[:PORT], folder:PATH or package:FILE.",
+        metavar="SPEC",
     ),
 ]
 Collection = Annotated[

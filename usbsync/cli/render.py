@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 from rich.text import Text
 
@@ -42,7 +43,7 @@ _WIDTH = 40
 def render_report(report: Report) -> Text:
     """Say what a sync did: each side, then what could not be kept, then what was left out."""
     text = Text()
-    text.append(_HEADLINES[report.result] + "\n", style="bold")
+    text.append(_headline(report) + "\n", style="bold")
     planned = report.result is Result.PLANNED
     for side in Side:
         text.append(f"  {side.value:<8} ")
@@ -54,6 +55,12 @@ def render_report(report: Report) -> Text:
         text.append(line)
     text.append_text(_wire(report))
     return Text(str(text.plain).rstrip("\n"), spans=text.spans)
+
+
+def _headline(report: Report) -> str:
+    if report.answer:
+        return f"merged: import {Path(report.answer).name} on the phone, and both hold everything"
+    return _HEADLINES[report.result]
 
 
 def _side(report: Report, side: Side) -> Iterator[str]:
@@ -146,7 +153,14 @@ def _wire(report: Report) -> Text:
     if report.pulled_bytes or report.pushed_bytes:
         text.append(f"\n{_size(report.pulled_bytes)} from the phone, {_size(report.pushed_bytes)} to it")
         text.append(f", {sum(report.seconds.values()):.1f} s\n" if report.seconds else "\n")
-    if report.backup:
+    if report.answer:
+        text.append(f"\nthe answer is {report.answer}\n")
+        text.append(
+            "importing it replaces what the phone holds: studied there since? Then export and sync again first\n"
+        )
+    if report.backup and report.answer:
+        text.append(f"backup {report.backup}\n")
+    elif report.backup:
         text.append(f"backup {report.backup}; usbsync undo brings both back\n")
     return text
 

@@ -89,6 +89,20 @@ def work_on_the_train(path: Path) -> None:
     picture(path.parent / "collection.media" / "flag-peru.png", 9)
 
 
+def a_little_more(path: Path, front: str, back: str, *studied: str) -> None:
+    """Add a note and study some others."""
+    with _editing(path) as col:
+        _add(col, front, back, col.decks.id("Spanish"))
+        _answer(col, *studied)
+
+
+def export_collection(path: Path, target: Path) -> None:
+    """Export as a phone's app does, with media."""
+    with _editing(path) as col:
+        col.export_collection_package(str(target), include_media=True, legacy=False)
+        col.reopen(after_full_sync=False)
+
+
 def words(path: Path) -> dict[str, tuple[str, str, int]]:
     """Return front, back and number of answers of each note of a closed collection, by its id."""
     with _editing(path) as col:

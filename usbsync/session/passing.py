@@ -37,6 +37,7 @@ UNPACKED = "package"
 GIVEN = "given.anki2"
 """The collection there as it came out of the package."""
 MERGED = "-merged"
+_BROUGHT = "brought"  # the media of an answer: name -> what the phone had before, as SHA-1
 
 
 def answer_to(package: Path) -> Path:
@@ -96,7 +97,7 @@ class PackageMemory:
         if new.sha256 == given.state.sha256 and not arrived:
             keep_passed(self.pair, [given, *known])
             return
-        sent = self._sent(new, given.state)
+        sent = self._sent(new, given.state, arrived)
         held = [] if self._renumbered(new, given.state) else [given]
         keep_passed(self.pair, [sent, *held, *known])
         self.answer = self._written(new.collection, arrived, sent.mark or "")
@@ -116,7 +117,23 @@ class PackageMemory:
             )
             return None
         seen = states[0].state.seen_desktop  # known by size and time: the newest is the best
-        return replace(chosen.state, seen_desktop=seen, seen_phone=self._media)
+        return replace(
+            chosen.state, media=self._as_it_came(chosen.state), seen_desktop=seen, seen_phone=self._media
+        )
+
+    def _as_it_came(self, state: Ancestor) -> dict[str, str]:
+        """Return a state's media but for those that an answer brought and that did not come about.
+
+        An app may pass over a file of the same size as the one it has (AnkiMobile's manual, "iTunes Import"), or fail
+        half-way: what the phone then lacks nobody deleted, and what it still has nobody put back.
+        """
+        media = dict(state.media)
+        for name, before in state.info.get(_BROUGHT, {}).items() if self.package.media else ():
+            now = self._media.get(name)
+            if before == (now.sha1 if now else None):
+                media.pop(name, None)
+                media |= {name: before} if before else {}
+        return media
 
     def _evidence(self, passed: Passed, phone: Path, desktop: Path) -> Evidence:
         passed.state.check()
@@ -144,10 +161,12 @@ class PackageMemory:
             media = {name: sha1 for name, sha1 in found.items() if name in new.media or name in before}
         return Passed(Kind.GIVEN, None, _state(new, collection, sha256_of(collection), media))
 
-    def _sent(self, new: Ancestor, given: Ancestor) -> Passed:
+    def _sent(self, new: Ancestor, given: Ancestor, arrived: Iterable[str]) -> Passed:
         """Make a state of the answer: a phone that imports it keeps the media that were deleted here."""
         media = {**given.media, **new.media}
-        return Passed(Kind.SENT, secrets.token_hex(8), _state(new, new.collection, new.sha256, media))
+        state = _state(new, new.collection, new.sha256, media)
+        brought = {_BROUGHT: {name: given.media.get(name) for name in arrived}}
+        return Passed(Kind.SENT, secrets.token_hex(8), replace(state, info=brought))
 
     def _renumbered(self, new: Ancestor, given: Ancestor) -> bool:
         """Whether the desktop does not hold what the phone gave, id for id: after a first merge, or by choice."""
