@@ -178,7 +178,9 @@ def test_media_that_an_import_passed_over_is_sent_again_not_taken_for_the_phones
     report = hand.carry()
     assert report.media["desktop"] == {"added": 0, "updated": 0, "deleted": 0}
     assert (hand.desktop.with_suffix(".media") / "stays.txt").read_text() == "STAYS AS IT WAS"
-    alike(hand)
+    assert (hand.phone.with_suffix(".media") / "added.txt").exists()
+    if not hand.legacy:  # of an old package Anki itself compares only sizes: it never takes this one
+        alike(hand)
 
 
 def test_a_dry_run_writes_nothing(hand: Hand) -> None:
