@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
 from usbsync.collection.backend import OpenCollection, opened
-from usbsync.collection.snapshot import MARK_PREFIX
+from usbsync.collection.snapshot import MARK_PREFIX, NEWEST_SCHEMA, take
 from usbsync.core.lineage import Trace
 
 _PREFIX = MARK_PREFIX
@@ -52,6 +54,13 @@ def put_marks(path: Path, marks: Mapping[str, str]) -> None:
                 int(time.time()),
                 json.dumps(mark),
             )
+
+
+def readable(state: Path, scratch: Path) -> Path:
+    """Return a state for the functions below: the file itself, or a copy of one with the old schema brought up."""
+    with closing(sqlite3.connect(f"{state.resolve().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
+        (schema,) = db.execute("select ver from col").fetchone()
+    return state if schema == NEWEST_SCHEMA else take(state, scratch, "last sync").path
 
 
 def trace(collection: Path, state: Path) -> Trace:

@@ -57,6 +57,7 @@ class Package:
 
     path: Path
     legacy: bool  # written as Anki before 2.1.50 reads it, with schema 11 inside
+    inside: str  # the entry that is the collection
     most: int  # bytes that it unpacks to at most
     media: tuple[Listed, ...]
 
@@ -85,7 +86,7 @@ def examine(path: Path) -> Package:
             raise DamagedData(f"it is a bomb: it would unpack to {most >> 20:,} MiB")
         media = _media(archive, infos, legacy=legacy)
         _check_media(media, infos)
-    return Package(path, legacy, most, media)
+    return Package(path, legacy, _INSIDE[version], most, media)
 
 
 @contextmanager

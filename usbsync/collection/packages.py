@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +23,7 @@ _ROOM = 64 << 20  # bytes left free on the disk
 def unpack(package: Package, folder: Path) -> tuple[Path, Path]:
     """Unpack a collection's package by Anki's importer, and compare its media with what it lists.
 
-    Returns the collection, of the newest schema, and the media folder.
+    Returns the collection, an old package's in its own old schema, and the media folder.
 
     Raises:
         DamagedData: what came out is not what was listed, or no collection.
@@ -41,10 +42,22 @@ def unpack(package: Package, folder: Path) -> tuple[Path, Path]:
         for listed in package.media:
             if listed.sha1 and _sha1(media / listed.name) != listed.sha1:
                 raise DamagedData(f"its media file {listed.name!a} is not what its hash says")
+        if package.legacy:
+            _as_it_was(package, collection)
         when = package.path.stat().st_mtime
         for path in media.iterdir():  # a package does not say how old they are; older than itself they are
             os.utime(path, (when, when))
     return collection, media
+
+
+def _as_it_was(package: Package, collection: Path) -> None:
+    """Put an old collection in the place of what Anki brought up: only so is it known what it could not hold."""
+    with (
+        zipfile.ZipFile(package.path) as archive,
+        archive.open(package.inside) as source,
+        collection.open("wb") as target,
+    ):
+        shutil.copyfileobj(source, target)
 
 
 def pack(collection: Path, media: Path, target: Path, *, legacy: bool, with_media: bool = True) -> None:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from usbsync.collection.descent import has_answers, marks_of, put_marks, trace
+from usbsync.collection.descent import has_answers, marks_of, put_marks, readable, trace
 from usbsync.collection.package_check import COLLECTION_SUFFIX, MEDIA, Package
 from usbsync.collection.packages import pack
 from usbsync.collection.snapshot import MAIN, take
@@ -137,12 +137,13 @@ class PackageMemory:
 
     def _evidence(self, passed: Passed, phone: Path, desktop: Path) -> Evidence:
         passed.state.check()
+        state = readable(passed.state.collection, self.scratch / "lineage" / passed.state.sha256)
         return Evidence(
             kind=passed.kind,
             mark=passed.mark,
             phone_mark=self._marks.get(self._whose),
-            phone=trace(phone, passed.state.collection),
-            desktop_has_answers=has_answers(desktop, passed.state.collection),
+            phone=trace(phone, state),
+            desktop_has_answers=has_answers(desktop, state),
         )
 
     @property
@@ -166,7 +167,7 @@ class PackageMemory:
         media = {**given.media, **new.media}
         state = _state(new, new.collection, new.sha256, media)
         brought = {_BROUGHT: {name: given.media.get(name) for name in arrived}}
-        return Passed(Kind.SENT, secrets.token_hex(8), replace(state, info=brought))
+        return Passed(Kind.SENT, secrets.token_hex(8), replace(state, info={**state.info, **brought}))
 
     def _renumbered(self, new: Ancestor, given: Ancestor) -> bool:
         """Whether the desktop does not hold what the phone gave, id for id: after a first merge, or by choice."""
@@ -201,8 +202,11 @@ class PackageMemory:
 
 
 def _state(new: Ancestor, collection: Path, sha256: str, media: Mapping[str, str]) -> Ancestor:
+    info = {
+        name: value for name, value in new.info.items() if name != "phone"
+    }  # whose bytes change with an import
     return replace(
-        new, collection=collection, sha256=sha256, media=media, seen_phone={}, info={}, when=time.time()
+        new, collection=collection, sha256=sha256, media=media, seen_phone={}, info=info, when=time.time()
     )
 
 
