@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 VERSION = 0x01000001
 MOST = 1 << 20
 LEAST = 4096
-BANNER = b"host::features=shell_v2,cmd,stat_v2,ls_v2\0"
+DELAYED_ACK = "delayed_ack"
+BANNER = b"host::features=shell_v2,cmd,stat_v2,ls_v2,delayed_ack"
+"""No NUL at its end: adbd would take it for a part of the last feature's name."""
 _TOKEN, _SIGNATURE, _PUBLIC_KEY = 1, 2, 3
 _HEADER = struct.Struct("<4sIIIII")
 
@@ -32,7 +34,7 @@ class Packet(NamedTuple):
     command: bytes
     arg0: int
     arg1: int
-    payload: bytes
+    payload: bytes | bytearray
 
 
 class Link:
@@ -76,7 +78,7 @@ class Link:
         self._header = None
         if self._checksums and check and sum(payload) & 0xFFFFFFFF != check:
             raise DamagedData("a packet from the phone was damaged on the way")
-        return Packet(command, arg0, arg1, payload)
+        return Packet(command, arg0, arg1, payload if command == b"WRTE" else bytes(payload))
 
     def close(self) -> None:
         """Release the wire."""
@@ -86,7 +88,7 @@ class Link:
         raw = self._wire.read(_HEADER.size, until)
         command, arg0, arg1, size, check, magic = _HEADER.unpack(raw)
         if int.from_bytes(raw[:4], "little") ^ 0xFFFFFFFF != magic or size > MOST:
-            raise DamagedData(f"{self.name} does not speak ADB, or lost step: {said(raw)}")
+            raise DamagedData(f"{self.name} does not speak ADB, or lost step: {said(bytes(raw))}")
         return command, arg0, arg1, size, check
 
     def _shake_hands(
@@ -102,7 +104,7 @@ class Link:
             return answer
         keys = signers()
         for key in keys:
-            self._reply(_SIGNATURE, key.Sign(answer.payload), patience)
+            self._reply(_SIGNATURE, key.Sign(bytes(answer.payload)), patience)
             answer = self._answer(patience)
             if answer.command == b"CNXN":
                 return answer
@@ -142,7 +144,7 @@ class Link:
             raise DamagedData(f"{self.name} takes no packets larger than {welcome.arg1} bytes")
         self.payload_most = min(welcome.arg1, MOST)
         self._checksums = welcome.arg0 < VERSION
-        kind, _, rest = welcome.payload.rstrip(b"\0").partition(b"::")
+        kind, _, rest = bytes(welcome.payload).rstrip(b"\0").partition(b"::")
         if kind != b"device":
             raise PhoneFailed(f"{self.name} is not ready: it says {said(kind)}", hint="start Android on it")
         props = dict(part.split(b"=", 1) for part in rest.split(b";") if b"=" in part)

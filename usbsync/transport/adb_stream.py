@@ -1,17 +1,21 @@
 """Streams over one link: several at once, none loses a packet that came while another was waited for.
 
 Whoever waits for its own stream reads the link and hands each packet to the stream it is for; there are no threads,
-and a link belongs to one thread at a time. A stream sends one WRTE and waits for its OKAY, as adbd does; what comes
-in meanwhile is kept, and acknowledged at once while little is waiting, so memory is bounded and the phone keeps on.
+and a link belongs to one thread at a time. Where the phone offers `delayed_ack` each side may send as much as the other
+has room for, and each OKAY says how much that has become again; an older one waits for the OKAY of each WRTE, and so do
+we. What comes in meanwhile is kept, and acknowledged while little is waiting, so memory is bounded.
+(AOSP `packages/modules/adb/docs/dev/delayed_ack.md`.)
 """
 
 from __future__ import annotations
 
+import struct
 import time
 from collections import deque
 from typing import TYPE_CHECKING, TypeVar
 
-from usbsync.errors import PhoneGone, PhoneRefused
+from usbsync.errors import DamagedData, PhoneGone, PhoneRefused
+from usbsync.transport.adb_link import DELAYED_ACK
 from usbsync.transport.duplex import Silence
 from usbsync.transport.paths import said
 
@@ -24,6 +28,10 @@ T = TypeVar("T")
 
 WAITING_MOST = 4 << 20
 """Bytes of a stream that may wait here before the phone is left without its OKAY."""
+AHEAD_MOST = 4 << 20
+"""Bytes of a stream that are sent before the phone said that it took them; it may offer room for more."""
+_ACK_EACH = 256 * 1024
+_COUNT = struct.Struct("<i")
 
 
 class Stream:
@@ -31,15 +39,20 @@ class Stream:
 
     def __init__(self, streams: Streams, number: int) -> None:
         self._streams = streams
-        self._inbox: deque[bytes] = deque()
+        self._inbox: deque[bytes | bytearray] = deque()
         self._waiting = 0
-        self._owed = False  # an OKAY that was held back
+        self._owed = 0  # bytes that came and are not acknowledged
+        self._room = 0  # bytes that may be sent; where each WRTE waits for its OKAY, all or none
         self.number = number
         self.peer = 0
-        self.may_send = False
         self.is_closed = False
 
-    def exchange(self, out: memoryview, seconds: float) -> tuple[int, bytes]:
+    @property
+    def is_open(self) -> bool:
+        """Whether the phone has accepted it."""
+        return self.peer != 0
+
+    def exchange(self, out: memoryview, seconds: float) -> tuple[int, bytes | bytearray]:
         """Send some of `out`, or take what came; see Duplex."""
         until = time.monotonic() + seconds
         while True:
@@ -58,23 +71,32 @@ class Stream:
         if packet.command == b"WRTE":
             self._inbox.append(packet.payload)
             self._waiting += len(packet.payload)
-            self._owed = True
+            self._owed += len(packet.payload)
             self._pay(until)
         elif packet.command == b"OKAY":
+            self._room = self._room_after(packet)
             self.peer = self.peer or packet.arg0
-            self.may_send = True
         else:
             self.is_closed = True
 
     def _send(self, out: memoryview, until: float) -> int:
-        if not out or not self.may_send or self.is_closed:
+        if not out or self._room <= 0 or self.is_closed:
             return 0
-        piece = out[: self._streams.link.payload_most]
-        self.may_send = False
+        piece = out[: min(self._streams.link.payload_most, self._room)]
+        self._room = self._room - len(piece) if self._streams.delays else 0
         self._streams.send(b"WRTE", self.number, self.peer, piece, until)
         return len(piece)
 
-    def _take(self, until: float) -> bytes:
+    def _room_after(self, okay: Packet) -> int:
+        if not self._streams.delays:
+            return self._streams.link.payload_most
+        if len(okay.payload) != _COUNT.size:
+            raise DamagedData("the phone does not say how much it took")
+        (more,) = _COUNT.unpack(okay.payload)
+        # what it offers at first may be more than we would send ahead
+        return int(self._room + more if self.is_open else min(more, AHEAD_MOST))
+
+    def _take(self, until: float) -> bytes | bytearray:
         if not self._inbox:
             return b""
         data = self._inbox.popleft()
@@ -83,9 +105,11 @@ class Stream:
         return data
 
     def _pay(self, until: float) -> None:
-        if self._owed and self._waiting <= WAITING_MOST and not self.is_closed:
-            self._owed = False
-            self._streams.send(b"OKAY", self.number, self.peer, b"", until)
+        least = _ACK_EACH if self._streams.delays else 1
+        if self._owed >= least and self._waiting <= WAITING_MOST and not self.is_closed:
+            count = _COUNT.pack(self._owed) if self._streams.delays else b""
+            self._owed = 0
+            self._streams.send(b"OKAY", self.number, self.peer, count, until)
 
 
 class Streams:
@@ -93,6 +117,7 @@ class Streams:
 
     def __init__(self, link: Link) -> None:
         self.link = link
+        self.delays = DELAYED_ACK in link.features
         self._open: dict[int, Stream] = {}
         self._last = 0
         self._lost: PhoneGone | None = None
@@ -112,10 +137,10 @@ class Streams:
         self._last += 1
         stream = self._open[self._last] = Stream(self, self._last)
         until = time.monotonic() + seconds
-        self.send(b"OPEN", stream.number, 0, service + b"\0", until)
-        while not stream.may_send and not stream.is_closed:
+        self.send(b"OPEN", stream.number, WAITING_MOST if self.delays else 0, service + b"\0", until)
+        while not stream.is_open and not stream.is_closed:
             self.pump(until)
-        if not stream.may_send:
+        if not stream.is_open:
             self.forget(stream)
             raise PhoneRefused(f"the phone does not offer {said(service, most=60)}")
         return stream

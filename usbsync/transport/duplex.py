@@ -25,7 +25,7 @@ class Silence(PhoneGone):
 class Duplex(Protocol):
     """One open stream to a service on the phone."""
 
-    def exchange(self, out: memoryview, seconds: float) -> tuple[int, bytes]:
+    def exchange(self, out: memoryview, seconds: float) -> tuple[int, bytes | bytearray]:
         """Send some of `out`, or receive something, or both; wait until one of them has happened.
 
         Returns how much was sent and what came. (0, b"") means that the other side has ended the stream.
@@ -60,7 +60,7 @@ class Inbox:
     def __init__(self) -> None:
         self._data = memoryview(b"")
 
-    def put(self, data: bytes) -> None:
+    def put(self, data: bytes | bytearray) -> None:
         """Add what came; little is left of what came before, so little is copied."""
         self._data = memoryview(bytes(self._data) + data if self._data else data)
 
@@ -74,7 +74,7 @@ class Inbox:
 
 def converse(
     stream: Duplex,
-    out: Iterator[bytes],
+    out: Iterator[bytes | memoryview],
     answers: Generator[int, memoryview, T],
     *,
     patience: float,
@@ -82,7 +82,8 @@ def converse(
 ) -> T:
     """Send what `out` gives while feeding `answers` what comes; return what `answers` returns.
 
-    `out` may give b"" when it has nothing to send before more answers came. `answers` yields how many bytes it
+    `out` may give b"" when it has nothing to send before more answers came, and the same buffer again and again: it is
+    asked for more when all of it is sent. `answers` yields how many bytes it
     needs next. Raises PhoneGone after `patience` seconds of silence, after `seconds` in all, and when the stream ends
     before `answers` does.
     """

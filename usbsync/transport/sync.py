@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import struct
+from io import FileIO
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from usbsync.errors import DamagedData, NoSpace, PhoneFailed, PhoneRefused
@@ -31,6 +32,7 @@ DATA_MOST = 64 * 1024
 BATCH = 1 << 20
 IN_FLIGHT = 512
 """RECV requests sent ahead: enough to hide any latency, few enough to fit any buffer."""
+AT_ONCE = 128
 NAME_MOST = 4096
 SANE = 1 << 60
 
@@ -84,7 +86,7 @@ class Sync:
     def push(self, files: Iterable[Push], on_bytes: OnBytes, *, mode: int) -> None:
         """Copy files to the phone. adbd unlinks the target first, and on failure what it wrote."""
         pushes = [*files]
-        self._talk(_batched(_sends(pushes, on_bytes, mode)), _statuses(pushes))
+        self._talk(_sends(pushes, on_bytes, mode), _statuses(pushes))
 
     def close(self) -> None:
         """Give the stream up; it is opened again when needed."""
@@ -96,7 +98,7 @@ class Sync:
     def _stat_id(self) -> bytes:
         return b"LST2" if "stat_v2" in self._opener.features else b"STAT"
 
-    def _talk(self, out: Iterator[bytes], answers: Generator[int, memoryview, T]) -> T:
+    def _talk(self, out: Iterator[bytes | memoryview], answers: Generator[int, memoryview, T]) -> T:
         try:
             if self._stream is None:
                 self._stream = self._opener.open(b"sync:", self._patience)
@@ -154,6 +156,8 @@ class _Pulling:
         asked = 0
         while asked < len(self.wanted):
             ahead = self.wanted[asked : self._done + IN_FLIGHT]
+            if len(ahead) < AT_ONCE and asked + len(ahead) < len(self.wanted):
+                ahead = []  # a packet for each would cost more than it brings
             asked += len(ahead)
             yield b"".join(_request(b"RECV", checked(pull.source)) for pull in ahead)
 
@@ -181,16 +185,50 @@ def _data_size(path: str) -> Generator[int, memoryview, int]:
             return int(size)
 
 
-def _sends(pushes: Sequence[Push], on_bytes: OnBytes, mode: int) -> Iterator[bytes]:
+class _Batch:
+    """Bytes to send, packed into one buffer that is used again: each piece that is sent costs a packet, often a round trip."""
+
+    def __init__(self) -> None:
+        self._buffer = memoryview(bytearray(BATCH))
+        self._used = 0
+
+    def add(self, piece: bytes) -> Iterator[memoryview]:
+        """Add a small piece; yields what is to be sent before it fits."""
+        yield from self._make_room(len(piece))
+        self._buffer[self._used : self._used + len(piece)] = piece
+        self._used += len(piece)
+
+    def read(self, file: FileIO) -> Generator[memoryview, None, int]:
+        """Add one DATA of a file's next bytes; yields as `add`, returns how many."""
+        yield from self._make_room(_HEAD.size + DATA_MOST)
+        start = self._used + _HEAD.size
+        size = file.readinto(self._buffer[start : start + DATA_MOST])
+        if size:
+            _HEAD.pack_into(self._buffer, self._used, b"DATA", size)
+            self._used = start + size
+        return size
+
+    def rest(self) -> Iterator[memoryview]:
+        """Yield what is left."""
+        if self._used:
+            yield self._buffer[: self._used]
+            self._used = 0
+
+    def _make_room(self, size: int) -> Iterator[memoryview]:
+        if self._used + size > BATCH:
+            yield from self.rest()
+
+
+def _sends(pushes: Sequence[Push], on_bytes: OnBytes, mode: int) -> Iterator[memoryview]:
+    batch = _Batch()
     for push in pushes:
         target = encoded(checked(push.target)) + b",%d" % mode
-        with push.source.open("rb", buffering=0) as file:
-            yield _HEAD.pack(b"SEND", len(target)) + target
-            while data := file.read(DATA_MOST):
-                yield _HEAD.pack(b"DATA", len(data))
-                yield data
-                on_bytes(len(data))
-        yield _HEAD.pack(b"DONE", push.mtime & 0xFFFFFFFF)
+        with FileIO(push.source) as file:
+            yield from batch.add(_HEAD.pack(b"SEND", len(target)) + target)
+            while size := (yield from batch.read(file)):
+                on_bytes(size)
+        yield from batch.add(_HEAD.pack(b"DONE", push.mtime & 0xFFFFFFFF))
+    yield from batch.rest()
 
 
 def _statuses(pushes: Sequence[Push]) -> Generator[int, memoryview, None]:
