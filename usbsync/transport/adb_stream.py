@@ -43,6 +43,7 @@ class Stream:
         self._waiting = 0
         self._owed = 0  # bytes that came and are not acknowledged
         self._room = 0  # bytes that may be sent; where each WRTE waits for its OKAY, all or none
+        self._offered = 0  # what that was at first
         self.number = number
         self.peer = 0
         self.is_closed = False
@@ -75,12 +76,16 @@ class Stream:
             self._pay(until)
         elif packet.command == b"OKAY":
             self._room = self._room_after(packet)
+            self._offered = self._offered or self._room
             self.peer = self.peer or packet.arg0
         else:
             self.is_closed = True
 
     def _send(self, out: memoryview, until: float) -> int:
-        if not out or self._room <= 0 or self.is_closed:
+        worth_it = min(
+            len(out), self._offered, _ACK_EACH
+        )  # many small packets cost more than waiting for room
+        if not out or self._room < worth_it or self.is_closed:
             return 0
         piece = out[: min(self._streams.link.payload_most, self._room)]
         self._room = self._room - len(piece) if self._streams.delays else 0
@@ -94,7 +99,7 @@ class Stream:
             raise DamagedData("the phone does not say how much it took")
         (more,) = _COUNT.unpack(okay.payload)
         # what it offers at first may be more than we would send ahead
-        return int(self._room + more if self.is_open else min(more, AHEAD_MOST))
+        return int(self._room + more if self.is_open else max(1, min(more, AHEAD_MOST)))
 
     def _take(self, until: float) -> bytes | bytearray:
         if not self._inbox:

@@ -8,6 +8,7 @@ and holds no more than one piece each way.
 from __future__ import annotations
 
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from usbsync.errors import PhoneGone
@@ -58,18 +59,30 @@ class Inbox:
     """Bytes that came, to be taken in exact pieces."""
 
     def __init__(self) -> None:
-        self._data = memoryview(b"")
+        self._pieces: deque[memoryview] = deque()
+        self._size = 0
 
     def put(self, data: bytes | bytearray) -> None:
-        """Add what came; little is left of what came before, so little is copied."""
-        self._data = memoryview(bytes(self._data) + data if self._data else data)
+        """Add what came."""
+        if data:
+            self._pieces.append(memoryview(data))
+            self._size += len(data)
 
     def take(self, size: int) -> memoryview | None:
-        """Take exactly `size` bytes, or None when they are not there yet."""
-        if size > len(self._data):
+        """Take exactly `size` bytes, or None when they are not there yet; copied only where they came in pieces."""
+        if size > self._size:
             return None
-        piece, self._data = self._data[:size], self._data[size:]
-        return piece
+        self._size -= size
+        taken = [self._next(size)] if size else []
+        while (left := size - sum(map(len, taken))) > 0:
+            taken.append(self._next(left))
+        return taken[0] if len(taken) == 1 else memoryview(b"".join(taken))
+
+    def _next(self, most: int) -> memoryview:
+        first = self._pieces.popleft()
+        if len(first) > most:
+            self._pieces.appendleft(first[most:])
+        return first[:most]
 
 
 def converse(
