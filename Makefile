@@ -22,6 +22,7 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python tests/bench.py
+	$(BIN)/python tests/bench_wire.py
 
 mutation: $(READY)
 	$(BIN)/python tests/mutation.py

@@ -47,6 +47,10 @@ class Bench:
     def there(self) -> Path:
         return self.phone.data / "bench"
 
+    @property
+    def pulled(self) -> Path:
+        return self.here.parent / "pulled"
+
     def source(self, what: str) -> list[Path]:
         return sorted((self.here / what).iterdir())
 
@@ -97,33 +101,28 @@ def fresh(folder: Path) -> Iterator[Path]:
     folder.chmod(0o777)
 
 
-def time_pull(bench: Bench, what: str, pull: Callable[[str, Path], None]) -> float:
-    with fresh(bench.here.parent / "pulled") as into:
-        took = seconds(lambda: pull(what, into))
-        check(into, bench.source(what))
+def time_pull(bench: Bench, what: str, pull: Job) -> float:
+    with fresh(bench.pulled):
+        took = seconds(pull)
+        check(bench.pulled, bench.source(what))
         return took
 
 
-def time_push(bench: Bench, what: str, push: Callable[[str], None]) -> float:
+def time_push(bench: Bench, what: str, push: Job) -> float:
     with fresh(bench.there / "new") as into:
-        took = seconds(lambda: push(what))
+        took = seconds(push)
         check(into, bench.source(what))
         return took
 
 
 def ours(bench: Bench, phone: Phone, way: str, what: str) -> float:
     """Move by our transport, as a sync does: durable here, readable by the app there."""
-    names = [path.name for path in bench.source(what)]
-
-    def pull(_: str, into: Path) -> None:
-        phone.pull([Pull(f"{HOME}/{what}/{name}", into / name) for name in names], lambda _count: None)
-
-    def push(_: str) -> None:
-        sources = bench.source(what)
-        pushes = [Push(path, f"{HOME}/new/{path.name}", 1_700_000_000) for path in sources]
-        phone.push(pushes, lambda _count: None)
-
-    return time_pull(bench, what, pull) if way == "pull" else time_push(bench, what, push)
+    sources = bench.source(what)
+    if way == "pull":
+        pulls = [Pull(f"{HOME}/{what}/{path.name}", bench.pulled / path.name) for path in sources]
+        return time_pull(bench, what, lambda: phone.pull(pulls, lambda _count: None))
+    pushes = [Push(path, f"{HOME}/new/{path.name}", 1_700_000_000) for path in sources]
+    return time_push(bench, what, lambda: phone.push(pushes, lambda _count: None))
 
 
 def adb(bench: Bench, server: TestServer, way: str, what: str, *options: str) -> float:
@@ -134,13 +133,9 @@ def adb(bench: Bench, server: TestServer, way: str, what: str, *options: str) ->
         command = [server.adb, "-P", str(server.port), "-s", server.serial, way, *options, *argv]
         subprocess.run(command, env=env, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
-    def pull(_: str, into: Path) -> None:
-        call(f"{HOME}/{what}/.", str(into))
-
-    def push(_: str) -> None:
-        call(f"{bench.here}/{what}/.", f"{HOME}/new")
-
-    return time_pull(bench, what, pull) if way == "pull" else time_push(bench, what, push)
+    if way == "pull":
+        return time_pull(bench, what, lambda: call(f"{HOME}/{what}/.", str(bench.pulled)))
+    return time_push(bench, what, lambda: call(f"{bench.here}/{what}/.", f"{HOME}/new"))
 
 
 # --- the runs

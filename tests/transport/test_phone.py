@@ -8,6 +8,7 @@ import socket
 import stat
 import threading
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,9 +25,10 @@ from usbsync.errors import (
     UsageError,
     WhichPhone,
 )
-from usbsync.transport import adb_keys, ways
+from usbsync.transport import adb_keys, adb_link, adb_phone, adb_stream, shell, ways
 from usbsync.transport.adb_phone import AdbTransport
 from usbsync.transport.base import Kind, Pull, Push, Remove, Rename, Shell
+from usbsync.transport.sync import Sync
 from usbsync.transport.ways import Phone, Seen, State, list_server, open_server, open_tcp
 
 if TYPE_CHECKING:
@@ -157,7 +159,26 @@ def test_pushed_files_can_be_written_by_the_group_of_the_app(phone: TestPhone, t
     transport = open_tcp("127.0.0.1", phone.port)
     transport.push([Push(tmp_path / "f", "/sdcard/Android/data/com.ichi2.anki/files/AnkiDroid/f", 1)], ignore)
     transport.close()
-    assert stat.S_IMODE((phone.ankidroid / "f").stat().st_mode) == 0o660
+    assert stat.S_IMODE((phone.ankidroid / "f").stat().st_mode) & 0o660 == 0o660
+
+
+def test_a_phone_that_keeps_the_group_out_is_told_to_let_it_in(
+    phone: TestPhone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(adb_phone, "MODE", 0o100600)
+    monkeypatch.setattr(Sync, "modes", lambda _self, paths: [0o100644] * len(paths))
+    for name in ("f", "g"):
+        (tmp_path / name).write_bytes(b"x")
+    with closing(open_tcp("127.0.0.1", phone.port)) as transport:
+        transport.push([Push(tmp_path / name, f"/sdcard/{name}", 1) for name in ("f", "g")], ignore)
+    assert [stat.S_IMODE((phone.data / name).stat().st_mode) for name in ("f", "g")] == [0o660] * 2
+
+
+def test_modes_are_as_the_phone_has_them(phone: TestPhone):
+    (phone.data / "f").write_bytes(b"x")
+    (phone.data / "f").chmod(0o640)
+    with closing(open_tcp("127.0.0.1", phone.port)) as transport:
+        assert transport._sync.modes(["/sdcard/f", "/sdcard/absent"]) == [0o100640, 0]
 
 
 def test_symlinks_are_other_and_not_removed_through(phone: TestPhone):
@@ -212,6 +233,20 @@ def test_a_rename_to_another_file_system_still_moves(shared: Phone, tmp_path: Pa
 def test_apply_leaves_nothing_of_its_own(shared: Phone):
     shared.apply([Remove("/sdcard/absent")])
     assert [info.name for info in shared.list("/data/local/tmp") if "usbsync" in info.name] == []
+
+
+@pytest.mark.parametrize("delays", [True, False])
+def test_a_stream_carries_both_ways_at_once_with_and_without_delayed_acks(
+    phone: TestPhone, monkeypatch: pytest.MonkeyPatch, *, delays: bool
+):
+    if not delays:  # as a phone of before Android 14
+        monkeypatch.setattr(adb_link, "BANNER", adb_link.BANNER.removesuffix(b",delayed_ack"))
+        monkeypatch.setattr(adb_stream, "DELAYED_ACK", "none")
+    data = os.urandom(1 << 10) * (12 << 10)  # more than either side holds
+    with closing(open_tcp("127.0.0.1", phone.port)) as transport:
+        assert transport._opener.delays == delays
+        done = shell.run(transport._opener, b"cat", stdin=data, seconds=60)
+    assert done.stdout == data
 
 
 def test_several_streams_at_once_lose_nothing(shared: AdbTransport):

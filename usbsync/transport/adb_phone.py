@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MODE = 0o100660
 """Pushed files: adbd gives user bits to all where it may; 0644 would keep the app from writing (ankidroid.md 8)."""
+_GROUP_WRITES = 0o060
 SCRATCH = "/data/local/tmp"
 SLOWEST = 2_000_000
 """Bytes a second that the slowest phone hashes or writes; only deadlines depend on it."""
@@ -175,8 +176,7 @@ class AdbTransport:
     def _push_whole(self, pushes: Sequence[Push], on_bytes: OnBytes) -> None:
         if pushes:
             self._sync.push(pushes, on_bytes, mode=MODE)
-            # Android up to 14 makes them 0644; FUSE refuses chmod, and has no need of it
-            self._over([push.target for push in pushes], b"chmod 660 2>/dev/null", seconds=self._patience)
+            self._let_group_in([push.target for push in pushes])
 
     def _is_folder(self, path: str) -> bool:
         return self._sync.are_folders([path])[0]
@@ -187,6 +187,15 @@ class AdbTransport:
         for folder, is_there in zip(ordered, self._sync.are_folders(ordered), strict=True):
             if not is_there:
                 raise PhoneRefused(f"{shown(folder)} is not a folder on the phone")
+
+    def _let_group_in(self, paths: Sequence[str]) -> None:
+        """Make pushed files the app's to write, too: Android up to 14 makes them 0644, newer ones as they were sent.
+
+        One of each folder tells for all of it. FUSE refuses chmod, and has no need of it.
+        """
+        first = {parent(path): path for path in paths}
+        if any(mode & _GROUP_WRITES != _GROUP_WRITES for mode in self._sync.modes([*first.values()])):
+            self._over(paths, b"chmod 660 2>/dev/null", seconds=self._patience)
 
     def _over(self, paths: Sequence[str], command: bytes, *, seconds: float) -> Completed:
         """Run a command over any number of paths, however long, by xargs."""

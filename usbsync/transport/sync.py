@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import struct
 from io import FileIO
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeVar
 
 from usbsync.errors import DamagedData, NoSpace, PhoneFailed, PhoneRefused
 from usbsync.transport import durable
@@ -44,6 +44,14 @@ _DENT2 = struct.Struct("<4sIQQIIIIQqqqI")
 _ABSENT = {errno.ENOENT, errno.ENOTDIR}
 
 
+class _Look(NamedTuple):
+    """What a stat says; mode 0 where nothing is."""
+
+    mode: int
+    size: int
+    mtime: int
+
+
 class Sync:
     """One SYNC stream, opened when needed; `patience` is the longest silence in seconds."""
 
@@ -56,6 +64,11 @@ class Sync:
         """Describe files without following symlinks; None for each that is not there."""
         out = _batched([_request(self._stat_id, checked(path)) for path in paths])
         return self._talk(out, self._stats(paths))
+
+    def modes(self, paths: Sequence[str]) -> list[int]:
+        """Return the POSIX modes of files, 0 for each that is not there."""
+        out = _batched([_request(self._stat_id, checked(path)) for path in paths])
+        return [found.mode for found in self._talk(out, self._looks(paths))]
 
     def are_folders(self, paths: Sequence[str]) -> list[bool]:
         """Tell of each path whether it is a folder, or a symlink to one."""
@@ -108,27 +121,31 @@ class Sync:
             raise
 
     def _stats(self, paths: Sequence[str]) -> Generator[int, memoryview, list[FileInfo | None]]:
-        found: list[FileInfo | None] = []
+        looks = yield from self._looks(paths)
+        named = zip(paths, looks, strict=True)
+        return [_info(path.rpartition("/")[2], *look) if look.mode else None for path, look in named]
+
+    def _looks(self, paths: Sequence[str]) -> Generator[int, memoryview, list[_Look]]:
+        found: list[_Look] = []
         for path in paths:
-            found += [(yield from self._stat(path))]
+            found += [(yield from self._look(path))]
         return found
 
-    def _stat(self, path: str) -> Generator[int, memoryview, FileInfo | None]:
-        name = path.rpartition("/")[2]
+    def _look(self, path: str) -> Generator[int, memoryview, _Look]:
         if self._stat_id == b"STAT":
             kind, mode, size, mtime = _STAT1.unpack((yield _STAT1.size))
             _expect(kind, b"STAT")
-            return _info(name, mode, size, mtime) if mode else None
+            return _Look(mode, size, mtime)
         kind, error, _, _, mode, _, _, _, size, _, mtime, _ = _STAT2.unpack((yield _STAT2.size))
         _expect(kind, b"LST2")
         if error and error not in _ABSENT:
             raise PhoneRefused(f"{shown(path)}: the phone cannot look at it ({_word(error)})")
-        return None if error else _info(name, mode, size, mtime)
+        return _Look(0, 0, 0) if error else _Look(mode, size, mtime)
 
     def _listing(
         self, inside: str, folder: str, *, v2: bool
     ) -> Generator[int, memoryview, tuple[FileInfo | None, list[FileInfo]]]:
-        info = yield from self._stat(inside)
+        (info,) = yield from self._stats([inside])
         entries: list[FileInfo] = []
         form = _DENT2 if v2 else _DENT1
         while True:
@@ -225,7 +242,9 @@ def _sends(pushes: Sequence[Push], on_bytes: OnBytes, mode: int) -> Iterator[mem
         target = encoded(checked(push.target)) + b",%d" % mode
         with FileIO(push.source) as file:
             yield from batch.add(_HEAD.pack(b"SEND", len(target)) + target)
-            while size := (yield from batch.read(file)):
+            size = DATA_MOST
+            while size == DATA_MOST:  # a read that is shorter was the last
+                size = yield from batch.read(file)
                 on_bytes(size)
         yield from batch.add(_HEAD.pack(b"DONE", push.mtime & 0xFFFFFFFF))
     yield from batch.rest()
