@@ -263,6 +263,20 @@ class TransportSuite:
         place.transport.apply(steps)
         assert place.names() == {f"done{number}" for number in range(400)}
 
+    def test_thousands_of_removals_are_one_batch(self, place: Place):
+        names = [*NAMES.values(), *(f"{number}{'y' * 200}" for number in range(900))]
+        place.push({"kept": b"1", **dict.fromkeys(names, b"")})
+        place.transport.apply([Remove(place.path(name)) for name in [*names, "absent", *names]])
+        assert place.names() == {"kept"}
+
+    def test_a_folder_among_removals_is_named_and_what_came_before_is_gone(self, place: Place):
+        place.push({f"{number}": b"" for number in range(20)})
+        place.transport.make_folder(place.path("odd one"))
+        steps = [Remove(place.path(name)) for name in [*map(str, range(20)), "odd one"]]
+        with pytest.raises(PhoneRefused, match="odd one"):
+            place.transport.apply([*steps, Rename(place.path("0"), place.path("moved"))])
+        assert place.names() == {"odd one"}
+
     def test_making_a_folder_twice_is_no_error(self, place: Place):
         place.transport.make_folder(place.path("d"))
         place.push({"d/f": b"x"})

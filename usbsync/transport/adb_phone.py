@@ -16,7 +16,7 @@ from usbsync.transport.paths import checked, encoded, parent, said, shown
 from usbsync.transport.sync import Sync, refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from usbsync.transport.base import Algorithm, FileInfo, OnBytes, Pull, Step
     from usbsync.transport.duplex import Opener
@@ -27,6 +27,9 @@ _GROUP_WRITES = 0o060
 SCRATCH = "/data/local/tmp"
 SLOWEST = 2_000_000
 """Bytes a second that the slowest phone hashes or writes; only deadlines depend on it."""
+
+BUNDLE = 32 * 1024
+"""Bytes of paths that one `rm` is given: Linux takes 128 KiB and more."""
 
 _HELLO = b"""
 for p in /data/local/tmp/.usbsync-*.pid; do
@@ -53,6 +56,12 @@ move() {
   rename "$1" "$2" 2>/dev/null || mv -f "$1" "$2" || end failed
 }
 drop() { n=$((n+1)); [ ! -e "$1" -a ! -L "$1" ] || rm -f "$1" || end failed; }
+# many by one rm; where that cannot be, one by one, to say which it is
+drops() {
+  for f; do [ ! -d "$f" -o -L "$f" ] || { each "$@"; return; }; done
+  if rm -f "$@" 2>/dev/null; then n=$((n+$#)); else each "$@"; fi
+}
+each() { for f; do drop "$f"; done; }
 """
 _AWAIT = b"""b=%s
 setsid sh $b.sh </dev/null >/dev/null 2>&1
@@ -135,7 +144,7 @@ class AdbTransport:
         base = f"{SCRATCH}/.usbsync-{secrets.token_hex(8)}"
         # what is moved into place must be on the flash before its new name is, or a dead battery leaves an empty file
         settle = [b"sync\n"] if any(isinstance(step, Rename) for step in steps) else []
-        lines = [_PROLOGUE % encoded(base), *settle, *map(_line, steps), b"end done\n"]
+        lines = [_PROLOGUE % encoded(base), *settle, *_lines(steps), b"end done\n"]
         self._push_script(f"{base}.sh", b"".join(lines))
         seconds = 60 + self._patience + len(steps) / 20
         done = shell.run(self._opener, _AWAIT % encoded(base), seconds=seconds)
@@ -245,11 +254,30 @@ class AdbTransport:
         raise refusal(path, b"step %d of %d: %s" % (number, len(steps), done.stderr))
 
 
-def _line(step: Step) -> bytes:
-    """Return the script's line for one step; every path is checked before any goes out."""
-    if isinstance(step, Rename):
-        return b"move " + shell.quoted([checked(step.source), checked(step.target)]) + b"\n"
-    return b"drop " + shell.quoted([checked(step.path)]) + b"\n"
+def _lines(steps: Sequence[Step]) -> Iterator[bytes]:
+    """Yield the script's lines; removals that follow each other share one process."""
+    for step in _bundled(steps):
+        if isinstance(step, Rename):
+            yield b"move " + shell.quoted([checked(step.source), checked(step.target)]) + b"\n"
+        else:
+            yield b"drops " + shell.quoted(step) + b"\n"
+
+
+def _bundled(steps: Sequence[Step]) -> Iterator[Rename | list[str]]:
+    """Yield renames as they are and what is to be removed between them in bundles."""
+    removed: list[str] = []
+    size = 0
+    for step in steps:
+        if removed and (isinstance(step, Rename) or size > BUNDLE):
+            yield removed
+            removed, size = [], 0
+        if isinstance(step, Rename):
+            yield step
+        else:
+            removed.append(checked(step.path))
+            size += len(encoded(step.path))
+    if removed:
+        yield removed
 
 
 def _digest(word: bytes, algorithm: str) -> str:

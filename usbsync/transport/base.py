@@ -6,7 +6,8 @@ that folder; for a phone it is the phone's own root). A *replica* here is only a
 What may be left behind on failure: `push` writes to exactly the paths it was given, so callers name
 temporary ones; after any error such a path may be absent, partial or whole. `pull` writes to the local
 paths it was given, under the same rule. `apply` stops at the first step that fails, with the steps
-before it done and those after it not; once sent it runs to its end even if the link goes.
+before it done and those after it not (removals that follow each other may be done in any order); once sent it
+runs to its end even if the link goes.
 
 Failures: PhoneGone when the link is lost or silent for too long, PhoneRefused when the replica says no (with
 the path and its own words), NoSpace when it is full, DamagedData when an answer makes no sense. Nothing waits for

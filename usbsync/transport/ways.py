@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
-from usbsync.errors import NoPhone, WhichPhone
+from usbsync.errors import NoPhone, PhoneGone, WhichPhone
 from usbsync.transport.base import Shell, Transport
+from usbsync.transport.duplex import Silence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 PATIENCE = 30.0
 """The longest silence of a link, in seconds."""
 CONNECT_SECONDS = 10.0
+PAUSES = (0.1, 0.7)
+"""Seconds between tries to open a phone."""
 ALLOW_SECONDS = 60.0
 """How long a person may take to tap Allow."""
 
@@ -87,9 +91,12 @@ def open_usb(
     """
     from usbsync.transport.adb_usb import UsbWire, phones, serial_of  # noqa: PLC0415
 
-    found = [usb for usb in phones() if serial in {None, serial_of(usb)}]
-    one: Any = _only(found, [serial_of(usb) for usb in found], "usb", serial)
-    return _direct(UsbWire(one, seconds=CONNECT_SECONDS), on_waiting, patience)
+    def wire() -> Wire:
+        found = [usb for usb in phones() if serial in {None, serial_of(usb)}]
+        one: Any = _only(found, [serial_of(usb) for usb in found], "usb", serial)
+        return UsbWire(one, seconds=CONNECT_SECONDS)
+
+    return _tried(lambda: _direct(wire(), on_waiting, patience))
 
 
 def open_tcp(
@@ -98,7 +105,8 @@ def open_tcp(
     """Open a phone whose adbd listens on TCP; errors as `open_usb`."""
     from usbsync.transport.adb_wire import TcpWire  # noqa: PLC0415
 
-    return _direct(TcpWire(host, port, seconds=min(patience, CONNECT_SECONDS)), on_waiting, patience)
+    seconds = min(patience, CONNECT_SECONDS)
+    return _tried(lambda: _direct(TcpWire(host, port, seconds=seconds), on_waiting, patience))
 
 
 def open_server(serial: str | None = None, *, patience: float = PATIENCE) -> Phone:
@@ -106,7 +114,8 @@ def open_server(serial: str | None = None, *, patience: float = PATIENCE) -> Pho
     from usbsync.transport.adb_server import Server, devices  # noqa: PLC0415
 
     known = [found for found, *_ in devices() if serial in {None, found}]
-    return _phone(Server(_only(known, known, "adb", serial)), patience)
+    one = _only(known, known, "adb", serial)
+    return _tried(lambda: _phone(Server(one), patience))
 
 
 def open_folder(path: Path) -> Transport:
@@ -127,6 +136,23 @@ def _only(found: Sequence[Any], names: Sequence[str], way: str, serial: str | No
     if len(found) > 1:
         raise WhichPhone(f"several phones: {', '.join(f'{way}:{name}' for name in names)}")
     return found[0]
+
+
+def _tried(opened: Callable[[], Phone]) -> Phone:
+    """Try again where a link breaks while it is made, for nothing was asked of the phone yet.
+
+    adbd may reset a connection that comes while it gives up the one before; over USB it may leave the bus for a moment.
+    """
+    errors: tuple[type[Exception], ...] = (PhoneGone,)
+    for pause in PAUSES:
+        try:
+            return opened()
+        except Silence:
+            raise
+        except errors:
+            errors = (PhoneGone, NoPhone)
+            time.sleep(pause)
+    return opened()
 
 
 def _direct(wire: Wire, on_waiting: Callable[[], None] | None, patience: float) -> Phone:
