@@ -15,6 +15,7 @@ from usbsync.core.changes import (
     Changes,
     Col,
     ConfigEntry,
+    Context,
     Deck,
     DeckConfig,
     Field,
@@ -29,7 +30,7 @@ from usbsync.core.changes import (
 )
 from usbsync.core.conflict import Side
 from usbsync.core.plan import Source, make_plan
-from usbsync.core.reconcile import Context, reconcile
+from usbsync.core.reconcile import reconcile
 from usbsync.core.unicase import unicase
 
 T0 = 1_700_000_000  # s

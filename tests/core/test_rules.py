@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from usbsync.core import units, wire
-from usbsync.core.changes import Table
+from usbsync.core.changes import Context, Table
 from usbsync.core.conflict import Settlement, Side, Weight
 from usbsync.core.contest import Contest, add_counts, add_today, highest, merge_units
-from usbsync.core.reconcile import Context, reconcile
+from usbsync.core.reconcile import reconcile
 from usbsync.core.rules import RULES, How, rule_for
 
 DESKTOP, PHONE = Side.DESKTOP, Side.PHONE

@@ -21,7 +21,7 @@ from usbsync.cli.render import (
     side_by_side,
 )
 from usbsync.cli.terminal import Terminal
-from usbsync.core.conflict import Policy
+from usbsync.core.conflict import Logic, Policy
 from usbsync.core.first import First
 from usbsync.device.detect import seen_phones
 from usbsync.errors import UsageError
@@ -58,6 +58,10 @@ AppOption = Annotated[
 ]
 PhoneDir = Annotated[
     str | None, typer.Option(help="AnkiDroid's folder on the phone, where it was moved.", metavar="PATH")
+]
+MergeBy = Annotated[
+    Logic | None,
+    typer.Option("--merge", help="fine: part by part (default); ankiweb: whole rows, as AnkiWeb does."),
 ]
 Prefer = Annotated[
     Policy | None, typer.Option(help="Who stands where both changed the same thing (default: the newest).")
@@ -98,6 +102,7 @@ def sync(
     profile: Profile = None,
     app_: AppOption = None,
     phone_dir: PhoneDir = None,
+    merge: MergeBy = None,
     prefer: Prefer = None,
     first: FirstChoice = None,
     one_way: OneWayChoice = None,
@@ -114,6 +119,7 @@ def sync(
         profile=profile,
         app=app_,
         phone_dir=phone_dir,
+        merge=merge,
         prefer=prefer,
         first=first,
         one_way=one_way,
@@ -130,6 +136,7 @@ def plan(
     profile: Profile = None,
     app_: AppOption = None,
     phone_dir: PhoneDir = None,
+    merge: MergeBy = None,
     prefer: Prefer = None,
     first: FirstChoice = None,
     one_way: OneWayChoice = None,
@@ -145,6 +152,7 @@ def plan(
         profile=profile,
         app=app_,
         phone_dir=phone_dir,
+        merge=merge,
         prefer=prefer,
         first=first,
         one_way=one_way,

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from usbsync.core.conflict import Policy
+from usbsync.core.conflict import Logic, Policy
 from usbsync.errors import UsageError
 from usbsync.session.options import Options
 from usbsync.state.config import Config, load_config
@@ -20,7 +20,7 @@ from usbsync.state.home import state_home
 def options_of(**given: Any) -> Options:
     """Put the options together: what was given, else what config.toml says."""
     config: Config = load_config(state_home(os.environ))
-    for name in ("device", "collection", "profile", "app", "phone_dir", "prefer"):
+    for name in ("device", "collection", "profile", "app", "phone_dir", "merge", "prefer"):
         if given.get(name) is None:
             given[name] = getattr(config, name)
     if given["collection"] is not None:
@@ -30,8 +30,8 @@ def options_of(**given: Any) -> Options:
             "--first and --one-way do not go together",
             hint="--one-way is for any time, --first for the first",
         )
-    if given["prefer"] is None:
-        given["prefer"] = Policy.NEWEST
+    given["merge"] = given["merge"] or Logic.FINE
+    given["prefer"] = given["prefer"] or Policy.NEWEST
     return Options(**given)
 
 

@@ -11,8 +11,7 @@ from typing import Any
 
 from usbsync.collection.backend import OpenCollection, opened
 from usbsync.collection.tables import COLUMNS, NOTETYPE_PARTS, Columns, hex_of, key_of, sound, unhex
-from usbsync.core.changes import Change, Changes, Col, Field, Key, Notetype, Row, Table, Template
-from usbsync.core.reconcile import Context
+from usbsync.core.changes import Change, Changes, Col, Context, Field, Key, Notetype, Row, Table, Template
 from usbsync.errors import DamagedData
 
 _BATCH = 5000
@@ -225,10 +224,10 @@ def _mids(
 
 
 def _col(col: OpenCollection, schema: str) -> Col:
-    (crt, scm), *_ = col.rows(f"select crt, scm from {schema}.col")
-    if not isinstance(crt, int) or not isinstance(scm, int):
+    (crt, scm, mod), *_ = col.rows(f"select crt, scm, mod from {schema}.col")
+    if not all(isinstance(value, int) for value in (crt, scm, mod)):
         raise DamagedData("a collection does not say when it began")
-    return Col(crt, scm)
+    return Col(crt, scm, mod)
 
 
 def _deck_names(col: OpenCollection, schema: str) -> dict[int, str]:

@@ -165,10 +165,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Col:
-    """The one row of `col`, as far as it matters here; `scm` in ms."""
+    """The one row of `col`, as far as it matters here; `scm` and `mod` in ms."""
 
     crt: int
     scm: int
+    mod: int = 0  # when anything was last written
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,3 +190,21 @@ class Changes:
     def empty(self) -> bool:
         """Whether this side did nothing."""
         return not any(self.rows.values()) and self.col.crt == self.ancestor_col.crt
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What reconciling needs to know beyond the changes."""
+
+    ancestor_decks: Mapping[int, str] = field(default_factory=dict)
+    """Names of all decks of the ancestor; filled only where some deck changed."""
+    fields: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    """Field names by notetype."""
+    taken_reviews: frozenset[int] = frozenset()
+    """Review ids in use near those at which both sides hold different answers."""
+    free_ids: Mapping[Table, int] = field(default_factory=dict)
+    """Ids from which on nobody uses any, by table."""
+    mids: Mapping[int, int] = field(default_factory=dict)
+    """The notetype of each note of which a card changed; filled only where some notetype changed."""
+    cards: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    """All cards, on whatever side, of the notes that lost cards on both."""

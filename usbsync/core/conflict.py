@@ -29,6 +29,13 @@ class Policy(StrEnum):
     ASK = "ask"
 
 
+class Logic(StrEnum):
+    """By whose logic two edits of one row meet."""
+
+    FINE = "fine"  # part by part
+    ANKIWEB = "ankiweb"  # the whole row of whoever wrote it last, and a deletion always wins
+
+
 class Weight(StrEnum):
     """How much a person needs to hear of it."""
 
@@ -64,10 +71,11 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """How conflicts are to be settled: a policy, and a person's answers to single ones."""
+    """How conflicts are to be settled: a policy, a person's answers to single ones, and what a conflict is."""
 
     policy: Policy = Policy.NEWEST
     answers: Mapping[Where, Side] = field(default_factory=dict)
+    logic: Logic = Logic.FINE
 
     def settle(self, where: Where, newer: Side) -> tuple[Side, str]:
         """Say who stands at this place, and why."""

@@ -42,6 +42,10 @@ class Contest:
         """Whether each side has answers of its own."""
         return len(self.answered) == len(Side)
 
+    def where(self, unit: str) -> Where:
+        """Return a unit's address, by the name that people know it by."""
+        return self.table.value, self.id, unit_name(self.table, unit, self.fields)
+
     def newer(self, desktop: object, phone: object) -> Side:
         """Say whose edit is newer; of two in the same second, the greater value's (the same on both sides)."""
         return _greater((self.edited[Side.DESKTOP], desktop), (self.edited[Side.PHONE], phone))
@@ -111,29 +115,31 @@ def _clash(
 
 
 def _by_policy(contest: Contest, unit: str, old: Any, mine: Any, theirs: Any) -> tuple[Any, Conflict]:
-    name = unit_name(contest.table, unit, contest.fields)
-    where: Where = (contest.table.value, contest.id, name)
-    chosen, reason = contest.settlement.settle(where, contest.newer(mine, theirs))
-    write = _json if contest.table is Table.CONFIG else show
-    conflict = Conflict(
-        *where[:2], contest.title, name, write(old), write(mine), write(theirs), chosen, reason, Weight.LOST
-    )
+    chosen, reason = contest.settlement.settle(contest.where(unit), contest.newer(mine, theirs))
+    conflict = told(contest, unit, (old, mine, theirs), chosen, reason, Weight.LOST)
     return (mine if chosen is Side.DESKTOP else theirs), conflict
 
 
 def _later(contest: Contest, unit: str, old: Any, mine: Any, theirs: Any) -> tuple[Any, Conflict]:
-    where: Where = (contest.table.value, contest.id, unit)
-    chosen = contest.settlement.answers.get(where) or contest.later(mine, theirs)
+    chosen = contest.settlement.answers.get(contest.where(unit)) or contest.later(mine, theirs)
     reason = (
         "answered on both; the later answer sets the schedule, all answers are kept"
         if contest.both_answered
         else "answered on one side, rescheduled on the other; the later act sets the schedule"
     )
     weight = Weight.COUNTED if contest.answered else Weight.LOST
-    conflict = Conflict(
-        *where[:2], contest.title, unit, show(old), show(mine), show(theirs), chosen, reason, weight
-    )
+    conflict = told(contest, unit, (old, mine, theirs), chosen, reason, weight)
     return (mine if chosen is Side.DESKTOP else theirs), conflict
+
+
+def told(
+    contest: Contest, unit: str, versions: tuple[Any, Any, Any], chosen: Side, reason: str, weight: Weight
+) -> Conflict:
+    """Name a clash of two versions of a unit; `versions` are the ancestor's, the desktop's and the phone's."""
+    kind, key, name = contest.where(unit)
+    write = _json if contest.table is Table.CONFIG else show
+    old, mine, theirs = map(write, versions)
+    return Conflict(kind, key, contest.title, name, old, mine, theirs, chosen, reason, weight)
 
 
 def highest(mine: Any, theirs: Any) -> Any:

@@ -24,6 +24,12 @@ from usbsync.core.unicase import unicase
 
 Units: TypeAlias = Mapping[str, Any]
 
+
+def touched(before: Units, after: Units) -> set[str]:
+    """Return the units that a row has otherwise than before."""
+    return {unit for unit in before.keys() | after.keys() if before.get(unit) != after.get(unit)}
+
+
 SUSPENDED, SIBLING_BURIED, USER_BURIED = -1, -2, -3
 _NEW, _LEARN, _REVIEW, _DAY_LEARN = 0, 1, 2, 3
 _TYPE_LEARN, _TYPE_REVIEW, _TYPE_RELEARN = 1, 2, 3

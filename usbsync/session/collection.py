@@ -13,12 +13,12 @@ from usbsync.collection.build import build, grow
 from usbsync.collection.diff import compare, count_notes, tally
 from usbsync.collection.snapshot import MAIN, NEWEST_SCHEMA, is_empty, take
 from usbsync.collection.verify import verify
-from usbsync.core.changes import Changes
+from usbsync.core.changes import Changes, Context
 from usbsync.core.conflict import Conflict, Policy, Settlement, Side, Weight
 from usbsync.core.first import Start, first_sync
 from usbsync.core.guard import losses
 from usbsync.core.plan import Plan, make_plan
-from usbsync.core.reconcile import Context, reconcile
+from usbsync.core.reconcile import reconcile
 from usbsync.errors import ChoiceNeeded, GuardRefused, NoSpace
 from usbsync.session.levels import alike, as_it_was, lesser, level, remembered
 from usbsync.session.meet import Meeting
@@ -235,10 +235,10 @@ def _guard(desktop: Changes, phone: Changes, notes: int) -> None:
 def _plan(desktop: Changes, phone: Changes, context: Context, options: Options, talk: Talk) -> Plan:
     asked = options.prefer is Policy.ASK
     policy = Policy.NEWEST if asked else options.prefer
-    result = reconcile(desktop, phone, context, Settlement(policy))
+    result = reconcile(desktop, phone, context, Settlement(policy, logic=options.merge))
     if asked and (open_ := [c for c in result.conflicts if c.weight is Weight.LOST]):
         answers = {conflict.where: _answer(conflict, talk) for conflict in open_}
-        result = reconcile(desktop, phone, context, Settlement(policy, answers))
+        result = reconcile(desktop, phone, context, Settlement(policy, answers, options.merge))
     return make_plan(desktop, phone, result)
 
 

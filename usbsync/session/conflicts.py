@@ -14,7 +14,7 @@ from usbsync.collection.diff import compare
 from usbsync.collection.schema11 import lift
 from usbsync.collection.snapshot import MAIN, take
 from usbsync.collection.verify import verify
-from usbsync.core.conflict import Conflict, Policy, Settlement, Side, Weight
+from usbsync.core.conflict import Conflict, Logic, Policy, Settlement, Side, Weight
 from usbsync.core.first import Start
 from usbsync.core.plan import make_plan
 from usbsync.core.reconcile import reconcile
@@ -51,10 +51,11 @@ class Past:
         return self.conflicts[number - 1]
 
 
-def conflict_facts(conflicts: Sequence[Conflict], prefer: Policy) -> dict[str, Any]:
+def conflict_facts(conflicts: Sequence[Conflict], options: Options) -> dict[str, Any]:
     """Return what a backup remembers of a merge's conflicts."""
     lost = [asdict(conflict) for conflict in conflicts if conflict.weight is Weight.LOST]
-    return {"conflicts": lost, "prefer": prefer.value} if lost else {}
+    how = {"prefer": options.prefer.value, "merge": options.merge.value}
+    return {"conflicts": lost, **how} if lost else {}
 
 
 def past(options: Options) -> Past | None:
@@ -130,9 +131,10 @@ def _remade(meeting: Meeting, merge: Past, conflict: Conflict, other: bool) -> P
             paths[Side.DESKTOP], paths[Side.PHONE], folder / "common", 0, lesser(taken)
         )
     answers = {conflict.where: conflict.chosen.other if other else conflict.chosen}
-    policy = Policy(merge.backup.facts.get("prefer", Policy.NEWEST))
+    facts = merge.backup.facts
+    policy, logic = Policy(facts.get("prefer", Policy.NEWEST)), Logic(facts.get("merge", Logic.FINE))
     desktop, phone, context = compare(base, paths[Side.DESKTOP], paths[Side.PHONE])
-    plan = make_plan(desktop, phone, reconcile(desktop, phone, context, Settlement(policy, answers)))
+    plan = make_plan(desktop, phone, reconcile(desktop, phone, context, Settlement(policy, answers, logic)))
     target = folder / MAIN
     build(paths[Side.DESKTOP], paths[Side.PHONE], plan.desktop, target, 0)
     return target

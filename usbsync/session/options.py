@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from usbsync.core.conflict import Policy
+from usbsync.core.conflict import Logic, Policy
 from usbsync.core.first import First
 
 
@@ -28,6 +28,7 @@ class Options:
     profile: str | None = None
     app: str | None = None
     phone_dir: str | None = None
+    merge: Logic = Logic.FINE
     prefer: Policy = Policy.NEWEST
     first: First | None = None
     one_way: OneWay | None = None

@@ -44,7 +44,7 @@ def sync(options: Options, talk: Talk, *, dry: bool = False) -> Report:
         backup = None
         if not dry:
             with clock.stage("apply"):
-                facts = conflict_facts(collection.conflicts, options.prefer)
+                facts = conflict_facts(collection.conflicts, options)
                 backup = _carry_out(meeting, ancestor, collection, media, facts, talk)
         return _report(meeting, collection, media, clock, backup)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
-from usbsync.core.conflict import Policy
+from usbsync.core.conflict import Logic, Policy
 from usbsync.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class Config:
     device: str | None = None
     profile: str | None = None
     collection: str | None = None
+    merge: Logic | None = None
     prefer: Policy | None = None
     app: str | None = None
     phone_dir: str | None = None
@@ -42,8 +44,9 @@ def load_config(home: Path) -> Config:
     values = _read(path)
     for key, value in values.items():
         _check(path, key, value)
-    if "prefer" in values:
-        values["prefer"] = _policy(path, values["prefer"])
+    for key, kind in (("prefer", Policy), ("merge", Logic)):
+        if key in values:
+            values[key] = _one_of(path, key, kind, values[key])
     return Config(**values)
 
 
@@ -65,11 +68,11 @@ def _check(path: Path, key: str, value: object) -> None:
         raise _wrong(path, f"{key} must be a text in quotes, not {value!r}")
 
 
-def _policy(path: Path, value: str) -> Policy:
+def _one_of(path: Path, key: str, kind: type[StrEnum], value: str) -> StrEnum:
     try:
-        return Policy(value)
+        return kind(value)
     except ValueError:
-        raise _wrong(path, f"prefer must be one of {', '.join(Policy)}, not {value!r}") from None
+        raise _wrong(path, f"{key} must be one of {', '.join(kind)}, not {value!r}") from None
 
 
 def _wrong(path: Path, what: str) -> UsageError:
