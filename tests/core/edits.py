@@ -63,6 +63,7 @@ def play(base: World, side: Side, acts) -> World:
         hand.now += seconds
         hand.acts += 1
         EDITS[name](hand, a, b, c)
+        hand.world.col = replace(hand.world.col, mod=hand.now * 1000 + hand.acts)
     return hand.world
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from core import model
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from usbsync.core import units
 from usbsync.core.changes import Table
-from usbsync.core.conflict import Policy, Settlement, Side
+from usbsync.core.conflict import Logic, Policy, Settlement, Side
 from usbsync.core.merge3 import Outcome, merge3
 from usbsync.core.notetypes import differ
 from usbsync.core.unicase import unicase
@@ -53,6 +53,9 @@ class Scene:
 
 scenes = st.builds(Scene, acts(), acts(), st.booleans())
 policies = st.sampled_from([Policy.NEWEST, Policy.DESKTOP, Policy.PHONE])
+logics = st.sampled_from(Logic)
+fine = st.builds(Settlement, policies)
+settlements = st.builds(Settlement, policies, logic=logics)
 EXAMPLES = int(os.environ.get("USBSYNC_LAWS", "120"))  # many more when hunting
 laws = settings(
     max_examples=EXAMPLES,
@@ -61,9 +64,9 @@ laws = settings(
 )
 
 
-def merge(base, desktop, phone, policy=Policy.NEWEST):
+def merge(base, desktop, phone, settlement):
     """Sync two worlds."""
-    return sync(base, desktop, phone, Settlement(policy))
+    return sync(base, desktop, phone, settlement)
 
 
 def differences(one: World, other: World) -> list[tuple]:
@@ -92,10 +95,10 @@ def apart(base: World, one: World, other: World, *hands) -> list[tuple]:
 
 
 @laws
-@given(acts())
-def test_identity_where_both_did_the_same_nothing_is_to_be_done(hand):
+@given(acts(), settlements)
+def test_identity_where_both_did_the_same_nothing_is_to_be_done(hand, settlement):
     world = play(BASE, DESKTOP, hand)
-    merged = merge(BASE, world, world.copy())
+    merged = merge(BASE, world, world.copy(), settlement)
     assert merged.plan.empty
     assert not merged.conflicts
 
@@ -107,11 +110,11 @@ def test_identity_where_nobody_did_anything_nothing_is_to_be_done():
 
 
 @laws
-@given(acts(), st.sampled_from(Side))
-def test_one_sided_the_result_is_exactly_what_that_side_did(hand, side):
+@given(acts(), st.sampled_from(Side), settlements)
+def test_one_sided_the_result_is_exactly_what_that_side_did(hand, side, settlement):
     world = play(BASE, side, hand)
     start = {side: world, side.other: BASE.copy()}
-    merged = merge(BASE, start[DESKTOP], start[PHONE])
+    merged = merge(BASE, start[DESKTOP], start[PHONE], settlement)
     assert not merged.conflicts
     for result in merged.worlds.values():
         assert not apart(BASE, result, world, hand)
@@ -119,19 +122,19 @@ def test_one_sided_the_result_is_exactly_what_that_side_did(hand, side):
 
 
 @laws
-@given(scenes, policies)
-def test_convergence_both_sides_end_up_equal(scene, policy):
+@given(scenes, settlements)
+def test_convergence_both_sides_end_up_equal(scene, settlement):
     base, one, two = scene.worlds
-    merged = merge(base, one, two, policy)
+    merged = merge(base, one, two, settlement)
     hands = (scene.desktop_acts, scene.phone_acts)
     assert not apart(base, merged.worlds[DESKTOP], merged.worlds[PHONE], *hands)
     assert len({world.col.crt for world in merged.worlds.values()}) == 1
 
 
 @laws
-@given(scenes, policies)
-def test_idempotence_a_second_sync_changes_nothing(scene, policy):
-    merged = merge(*scene.worlds, policy)
+@given(scenes, settlements)
+def test_idempotence_a_second_sync_changes_nothing(scene, settlement):
+    merged = merge(*scene.worlds, settlement)
     desktop, phone = merged.worlds[DESKTOP], merged.worlds[PHONE]
     again = sync(phone, desktop, phone)
     assert again.plan.empty
@@ -139,11 +142,13 @@ def test_idempotence_a_second_sync_changes_nothing(scene, policy):
 
 
 @laws
-@given(scenes, policies)
-def test_symmetry_the_sides_change_places_and_the_result_does_not(scene, policy):
+@given(scenes, settlements)
+def test_symmetry_the_sides_change_places_and_the_result_does_not(scene, settlement):
     base, one, two = scene.worlds
+    policy = settlement.policy
     swapped = {Policy.DESKTOP: Policy.PHONE, Policy.PHONE: Policy.DESKTOP}.get(policy, policy)
-    merged, mirrored = merge(base, one, two, policy), merge(base, two, one, swapped)
+    merged = merge(base, one, two, settlement)
+    mirrored = merge(base, two, one, replace(settlement, policy=swapped))
     assert merged.plan.desktop == mirrored.plan.phone
     assert merged.plan.phone == mirrored.plan.desktop
     told = sorted(
@@ -165,10 +170,10 @@ def _mirror(reason: str) -> str:
 
 
 @laws
-@given(scenes, policies)
-def test_no_invention_every_value_comes_from_one_of_the_three(scene, policy):
+@given(scenes, settlements)
+def test_no_invention_every_value_comes_from_one_of_the_three(scene, settlement):
     three = base, *_ = scene.worlds
-    result = merge(*three, policy).worlds[DESKTOP]
+    result = merge(*three, settlement).worlds[DESKTOP]
     for table in (Table.NOTES, Table.CARDS, Table.DECKS, Table.DECK_CONFIG, Table.CONFIG, Table.TAGS):
         for key, row in result[table].items():
             held = [world[table][key] for world in three if key in world[table]]
@@ -209,10 +214,10 @@ def _declared(table, unit, value, said) -> bool:
 
 
 @laws
-@given(scenes, policies)
-def test_no_silent_loss_of_words(scene, policy):
+@given(scenes, settlements)
+def test_no_silent_loss_of_words(scene, settlement):
     base, one, two = scene.worlds
-    merged = merge(base, one, two, policy)
+    merged = merge(base, one, two, settlement)
     result = merged.worlds[DESKTOP]
     told = "\n".join(
         str(text) for c in merged.conflicts for text in (c.title, c.ancestor, c.desktop, c.phone)
@@ -236,10 +241,10 @@ def test_no_silent_loss_of_words(scene, policy):
 
 
 @laws
-@given(scenes, policies)
-def test_no_silent_loss_of_answers(scene, policy):
+@given(scenes, settlements)
+def test_no_silent_loss_of_answers(scene, settlement):
     base, one, two = scene.worlds
-    merged = merge(base, one, two, policy)
+    merged = merge(base, one, two, settlement)
     kept = [row[2:] for row in merged.worlds[DESKTOP][Table.REVLOG].values()]
     for world in (one, two):
         for row in world[Table.REVLOG].values():
@@ -260,10 +265,10 @@ WRITTEN = {
 
 
 @laws
-@given(scenes, policies)
-def test_no_silent_loss_what_one_side_set_stands_or_is_reported(scene, policy):
+@given(scenes, settlements)
+def test_no_silent_loss_what_one_side_set_stands_or_is_reported(scene, settlement):
     base, one, two = scene.worlds
-    merged = merge(base, one, two, policy)
+    merged = merge(base, one, two, settlement)
     result = merged.worlds[DESKTOP]
     reported = {(c.kind, c.id) for c in merged.conflicts}
     for own, other in ((one, two), (two, one)):
@@ -312,10 +317,10 @@ def _moved(unit, new, other, now) -> bool:
 
 
 @laws
-@given(scenes, policies)
-def test_a_unit_that_one_side_changed_is_that_sides(scene, policy):
+@given(scenes, fine)
+def test_a_unit_that_one_side_changed_is_that_sides(scene, settlement):
     base, one, two = scene.worlds
-    result = merge(base, one, two, policy).worlds[PHONE]
+    result = merge(base, one, two, settlement).worlds[PHONE]
     for table in (
         Table.NOTES,
         Table.DECKS,
@@ -370,9 +375,9 @@ def _follows(table, unit, key, three) -> bool:
 
 
 @laws
-@given(scenes, policies)
-def test_referential_integrity(scene, policy):
-    merged = merge(*scene.worlds, policy)
+@given(scenes, settlements)
+def test_referential_integrity(scene, settlement):
+    merged = merge(*scene.worlds, settlement)
     for world in merged.worlds.values():
         assert not faults(world)
 

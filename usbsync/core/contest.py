@@ -116,7 +116,7 @@ def _clash(
 
 def _by_policy(contest: Contest, unit: str, old: Any, mine: Any, theirs: Any) -> tuple[Any, Conflict]:
     chosen, reason = contest.settlement.settle(contest.where(unit), contest.newer(mine, theirs))
-    conflict = told(contest, unit, (old, mine, theirs), chosen, reason, Weight.LOST)
+    conflict = conflict_of(contest, unit, (old, mine, theirs), chosen, reason, Weight.LOST)
     return (mine if chosen is Side.DESKTOP else theirs), conflict
 
 
@@ -128,11 +128,11 @@ def _later(contest: Contest, unit: str, old: Any, mine: Any, theirs: Any) -> tup
         else "answered on one side, rescheduled on the other; the later act sets the schedule"
     )
     weight = Weight.COUNTED if contest.answered else Weight.LOST
-    conflict = told(contest, unit, (old, mine, theirs), chosen, reason, weight)
+    conflict = conflict_of(contest, unit, (old, mine, theirs), chosen, reason, weight)
     return (mine if chosen is Side.DESKTOP else theirs), conflict
 
 
-def told(
+def conflict_of(
     contest: Contest, unit: str, versions: tuple[Any, Any, Any], chosen: Side, reason: str, weight: Weight
 ) -> Conflict:
     """Name a clash of two versions of a unit; `versions` are the ancestor's, the desktop's and the phone's."""

@@ -14,13 +14,14 @@ What the rows that lost held is reported, unit by unit, and can be taken after a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from usbsync.core.changes import Change, Deck, Key, Note, Table
 from usbsync.core.conflict import Conflict, Policy, Side, Weight
-from usbsync.core.contest import Contest, told
+from usbsync.core.contest import Contest, conflict_of
 from usbsync.core.merging import Merge
-from usbsync.core.rowmerge import Rows, Split, keys_of
+from usbsync.core.rowmerge import Pair, Rows, Split, keys_of
 from usbsync.core.rules import How, rule_for
 from usbsync.core.units import JOIN, Units
 
@@ -50,6 +51,8 @@ class WholeMerge(Merge):
         about = self.about(table, key, mine.now, theirs.now)
         rows = {Side.DESKTOP: mine.now, Side.PHONE: theirs.now}
         side = self.whose(table, key, about.newer(mine.now, theirs.now))
+        if isinstance(mine.now, Note):
+            about = replace(about, fields=self.context.fields.get(rows[side].mid, ()))
         before = split(None, mine.ancestor) if mine.ancestor else {}
         units = {whose: split(whose, row) for whose, row in rows.items()}
         lost = dict(_lost(about, before, units, side))
@@ -71,8 +74,7 @@ class WholeMerge(Merge):
     def preferences(self, split: Split) -> Rows:
         """Take all preferences as that side has them which wrote anything last."""
         pair = self.pair(Table.CONFIG)
-        order = {side: (self.sides[side].col.mod, repr(sorted(pair[side].items()))) for side in Side}
-        side = self.whose(Table.CONFIG, "", max(Side, key=lambda side: order[side]))
+        side = self.speaker(pair)
         rows: Rows = {}
         for key in keys_of(pair):
             own, other = pair[side].get(key), pair[side.other].get(key)
@@ -80,6 +82,14 @@ class WholeMerge(Merge):
             if other and other.now != rows[key]:
                 rows[key] = self.preference(key, rows[key], other, side, split)
         return rows
+
+    def speaker(self, pair: Pair) -> Side:
+        """Say whose preferences stand: who is preferred, if both have any to say, or whoever wrote anything last."""
+        changed = [side for side in Side if pair[side]]
+        if self.settlement.policy in {Policy.DESKTOP, Policy.PHONE} and len(changed) == 1:
+            return changed[0]
+        order = {side: (self.sides[side].col.mod, repr(sorted(pair[side].items()))) for side in Side}
+        return self.whose(Table.CONFIG, "", max(Side, key=lambda side: order[side]))
 
     def preference(self, key: Key, row: Any, other: Change, side: Side, split: Split) -> Any:
         """Report a preference that the other side changed in vain, where a person set it."""
@@ -102,7 +112,8 @@ def _lost(
     """Name what the other side changed and the row that stands does not hold."""
     for unit in _touched(before, units[side.other]):
         mine, theirs = (units[whose].get(unit) for whose in Side)
-        if mine != theirs and rule_for(about.table, unit).how in {How.POLICY, How.LATER}:
+        told = rule_for(about.table, unit).how in {How.POLICY, How.LATER} or unit.startswith("tag:")
+        if mine != theirs and told:
             yield unit, _told(about, unit, (before.get(unit), mine, theirs), side)
 
 
@@ -111,9 +122,13 @@ def _told(about: Contest, unit: str, versions: tuple[Any, Any, Any], side: Side)
     answer = about.settlement.answers.get(about.where(unit))
     answered = rule_for(about.table, unit).how is How.LATER and side.other in about.answered
     newest = about.settlement.policy in {Policy.NEWEST, Policy.ASK}
-    reason = "the newer row stands, whole, as in AnkiWeb" if newest else f"the {side}'s row stands, whole"
+    reason = (
+        "the newer row stands, whole, as in AnkiWeb" if newest else f"the {side} is preferred, row by row"
+    )
     reason = "you chose it" if answer else reason
-    return told(about, unit, versions, answer or side, reason, Weight.COUNTED if answered else Weight.LOST)
+    return conflict_of(
+        about, unit, versions, answer or side, reason, Weight.COUNTED if answered else Weight.LOST
+    )
 
 
 def _touched(before: Units, after: Units) -> list[str]:
