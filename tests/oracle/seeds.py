@@ -7,5 +7,5 @@ import os
 from oracle.edits import EDITS
 
 SEEDS = range(int(os.environ.get("USBSYNC_ORACLE_SEEDS", "40")))
-ACCOUNTS = 5 * len(SEEDS) + len(EDITS) + 10
+ACCOUNTS = 6 * len(SEEDS) + len(EDITS) + 10
 """Each test takes a fresh one."""

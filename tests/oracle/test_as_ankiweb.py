@@ -14,7 +14,7 @@ from oracle.edits import EDITS, Hand, work
 from oracle.seeds import SEEDS
 from worlds import clone, editing
 
-from usbsync.core.conflict import Side
+from usbsync.core.conflict import Settlement, Side
 
 WORDS = {Side.DESKTOP: "desk", Side.PHONE: "train"}
 
@@ -113,7 +113,7 @@ class Trial:
             return work(Hand(col, rng, WORDS[side], lot), kinds, rng.randint(1, 10))
 
     def compare(
-        self, order: tuple[Side, ...], *, both: bool
+        self, order: tuple[Side, ...], *, both: bool, settlement: Settlement | None = None
     ) -> Iterator[tuple[Side, Difference, Named | None]]:
         """Merge copies by both ways, and yield in what they differ."""
         case = Case(
@@ -121,7 +121,7 @@ class Trial:
             {side: contents(path) for side, path in self.paths.items()},
             order[1] if both else None,
         )
-        ours = merge(self.folder / "ours", self.web.phone, *self.paths.values())
+        ours = merge(self.folder / "ours", self.web.phone, *self.paths.values(), settlement)
         theirs = {
             side: clone(path, self.folder / f"{side}-anki" / "collection.anki2")
             for side, path in self.paths.items()

@@ -67,3 +67,17 @@ def shared_answers(desktop: Mapping[int, Change], phone: Mapping[int, Change]) -
             lapsed = row.type == _REVIEW and row.ease == _AGAIN
             shared[row.cid] = (reps + 1, lapses + lapsed)
     return shared
+
+
+def forgotten(desktop: Mapping[int, Change], phone: Mapping[int, Change]) -> frozenset[int]:
+    """Return the cards of which the last that both sides' new history says is that they were reset.
+
+    Anki then wants no time of a last review in them (rslib `get_last_revlog_info`).
+    """
+    last: dict[int, bool] = {}
+    for row in sorted(
+        c.now for side in (desktop, phone) for c in side.values() if c.ancestor is None and c.now
+    ):
+        if row.ease > 0 or (row.type == _MANUAL and row.factor == 0):
+            last[row.cid] = row.ease == 0
+    return frozenset(cid for cid, reset in last.items() if reset)

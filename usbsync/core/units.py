@@ -141,6 +141,14 @@ def with_last_review(card: Card, *versions: Card) -> Card:
     return card._replace(data=json.dumps(ordered, separators=(",", ":"), ensure_ascii=False))
 
 
+def without_last_review(card: Card) -> Card:
+    """Forget when a card was last reviewed."""
+    data = {key: value for key, value in _card_data(card).items() if key != "lrt"}
+    if len(data) == len(_card_data(card)):
+        return card
+    return card._replace(data=json.dumps(data, separators=(",", ":"), ensure_ascii=False))
+
+
 def _card_data(card: Card) -> dict[str, Any]:
     try:
         found = json.loads(card.data or "{}")

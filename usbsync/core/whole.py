@@ -6,6 +6,7 @@ Where Anki's answer hangs on who syncs first, or leaves the sides apart, there i
 - a deck under one that was renamed there moves along (Anki: it stays under a name that no deck has)
 - what a deletion took and the other side's work needs (a deck, options, a notetype) is brought back
 - decks, notetypes and cards that both sides made are one (Anki: `Name` and `Name+`, and two cards of one kind)
+- a card says when it was last answered as the history of both has it (Anki's database check would mend that)
 - shapes of notetypes that Anki would ask a one-way sync for are merged as in the fine merge
 
 What the rows that lost held is reported, unit by unit, and can be taken after all.
@@ -17,13 +18,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from usbsync.core.changes import Change, Deck, Key, Note, Table
+from usbsync.core.changes import Card, Change, Deck, Key, Note, Table
 from usbsync.core.conflict import Conflict, Policy, Side, Weight
 from usbsync.core.contest import Contest, conflict_of
 from usbsync.core.merging import Merge
+from usbsync.core.reviews import forgotten
 from usbsync.core.rowmerge import Pair, Rows, Split, keys_of
 from usbsync.core.rules import How, rule_for
-from usbsync.core.units import JOIN, Units
+from usbsync.core.units import JOIN, Units, with_last_review, without_last_review
 
 
 class WholeMerge(Merge):
@@ -65,7 +67,15 @@ class WholeMerge(Merge):
             return rows[self.retyped[key]]
         if isinstance(mine.now, Deck):
             self.forest.place(key, {**units[side], **taken})
-        return JOIN[table]({**units[side], **taken}, rows[side]) if taken else rows[side]
+        row = JOIN[table]({**units[side], **taken}, rows[side]) if taken else rows[side]
+        return self.reviewed(row, mine.now, theirs.now) if isinstance(row, Card) else row
+
+    def reviewed(self, row: Card, mine: Card, theirs: Card) -> Card:
+        """Let a card say when it was last reviewed, as the history of both has it."""
+        reviews = self.pair(Table.REVLOG)
+        if row.id in forgotten(*(reviews[side] for side in Side)):
+            return without_last_review(row)
+        return with_last_review(row, mine, theirs)
 
     def whose(self, table: Table, key: Key, newer: Side) -> Side:
         """Say whose row stands."""
