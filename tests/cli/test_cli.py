@@ -47,6 +47,7 @@ def world(tmp_path: Path) -> World:
     [
         ["sync", "--bogus"],
         ["sync", "--prefer", "me"],
+        ["sync", "--merge", "coarse"],
         ["undo", "nope"],
         ["nonsense"],
         ["sync", "--device", "x:y"],
@@ -62,7 +63,7 @@ def test_usage_errors_are_exit_2_and_json_where_asked(world: World, words: list[
 def test_options_can_stand_in_config_toml(world: World) -> None:
     world.home.mkdir(mode=0o700)
     (world.home / "config.toml").write_text(
-        f"collection = '{world.desktop}'\ndevice = 'folder:{world.phone.parent}'\nprefer = 'desktop'\n"
+        f"collection = '{world.desktop}'\ndevice = 'folder:{world.phone.parent}'\nprefer = 'desktop'\nmerge = 'ankiweb'\n"
     )
     assert json.loads(world.run("sync", "--json").stdout)["result"] == "unchanged"
     assert "in step" in world.run("status").stdout

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from worlds import clone, database_check, edit_field, editing, new_collection, note_ids, wait_a_second
 
-from usbsync.core.conflict import Side
+from usbsync.core.conflict import Logic, Side
 from usbsync.errors import ChoiceNeeded, UsageError
 from usbsync.session.conflicts import past, take_other
 from usbsync.session.options import Options
@@ -78,3 +79,25 @@ def test_a_number_that_is_none_is_a_usage_error(options: Options) -> None:
     sync(options, Silent())
     with pytest.raises(UsageError):
         take_other(options, Silent(), 2)
+
+
+def test_what_lost_by_ankiwebs_logic_can_be_taken_after_all(options: Options) -> None:
+    """The merge is made again by the logic it was made by, whatever is asked for now."""
+    with editing(options.collection) as col:
+        edit_field(col, note_ids(col)[0], 0, "a front that lost with its row")
+    wait_a_second()
+    with editing(Path(options.device.removeprefix("folder:")) / "collection.anki2") as col:
+        edit_field(col, note_ids(col)[0], 1, "from the train, again")
+    sync(replace(options, merge=Logic.ANKIWEB), Silent())
+    lost = [(c.unit, c.desktop, c.chosen) for c in past(options).conflicts]
+    assert lost == [
+        ("Front", "a front that lost with its row", Side.PHONE),
+        ("Back", "from the desk", Side.PHONE),
+    ]
+    take_other(options, Silent(), 1)
+    with editing(options.collection) as col:
+        assert col.get_note(note_ids(col)[0]).fields == [
+            "a front that lost with its row",
+            "from the train, again",
+        ]
+    assert sync(options, Silent()).result is Result.UNCHANGED

@@ -51,6 +51,7 @@ def test_a_config_sets_defaults(tmp_path):
         (b"device = ''", "device"),
         (b"[device]\nx = 1", "device"),
         (b"prefer = 'mine'", "prefer"),
+        (b"merge = 'mine'", "merge"),
         (b"device = ", "cannot be read"),
         (b"device = '\xff'", "cannot be read"),
         (b"device = 'a'\ndevice = 'b'", "cannot be read"),
