@@ -25,7 +25,7 @@ from usbsync.core.merging import Merge
 from usbsync.core.reviews import forgotten
 from usbsync.core.rowmerge import Pair, Rows, Split, keys_of
 from usbsync.core.rules import How, rule_for
-from usbsync.core.units import JOIN, Units, with_last_review, without_last_review
+from usbsync.core.units import JOIN, Units, touched, with_last_review, without_last_review
 
 
 class WholeMerge(Merge):
@@ -42,8 +42,8 @@ class WholeMerge(Merge):
         chosen = self.settlement.answers.get((table.value, key, "deletion"), deleter)
         reason = "a deletion always wins, as in AnkiWeb" if chosen is deleter else "you chose it"
         before = split(None, other.ancestor) if other.ancestor else {}
-        touched = _touched(before, split(deleter.other, other.now))
-        missed = any(rule_for(table, unit).how is How.POLICY for unit in touched)
+        units = touched(before, split(deleter.other, other.now))
+        missed = any(rule_for(table, unit).how is How.POLICY for unit in units)
         weight = Weight.LOST if missed else Weight.COUNTED
         self.report(table, key, other, deleter, chosen, reason, weight)
         return None if chosen is deleter else other.now
@@ -120,7 +120,7 @@ def _lost(
     about: Contest, before: Units, units: Mapping[Side, Units], side: Side
 ) -> Iterator[tuple[str, Conflict]]:
     """Name what the other side changed and the row that stands does not hold."""
-    for unit in _touched(before, units[side.other]):
+    for unit in sorted(touched(before, units[side.other])):
         mine, theirs = (units[whose].get(unit) for whose in Side)
         told = rule_for(about.table, unit).how in {How.POLICY, How.LATER} or unit.startswith("tag:")
         if mine != theirs and told:
@@ -139,7 +139,3 @@ def _told(about: Contest, unit: str, versions: tuple[Any, Any, Any], side: Side)
     return conflict_of(
         about, unit, versions, answer or side, reason, Weight.COUNTED if answered else Weight.LOST
     )
-
-
-def _touched(before: Units, after: Units) -> list[str]:
-    return sorted(unit for unit in before.keys() | after.keys() if before.get(unit) != after.get(unit))
