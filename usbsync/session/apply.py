@@ -23,7 +23,7 @@ from usbsync.errors import Busy, NoSpace, PhoneFailed, UsbsyncError
 from usbsync.media.move import backup_media, bytes_to_move, check_targets, fetch, steps
 from usbsync.session.journal import Cut, SideRecord, write_cut
 from usbsync.session.meet import PENDING, WORK, Meeting
-from usbsync.session.replica import Held, Replica
+from usbsync.session.replica import Held, Look, Replica
 from usbsync.session.talk import Talk
 from usbsync.state.ancestor import Ancestor, as_record
 from usbsync.state.backups import Backups
@@ -90,7 +90,8 @@ def carry_out(meeting: Meeting, cut: Cut, talk: Talk) -> None:
     if cut.rewinds:  # an older ancestor is one of both sides at every moment from here on; a newer one is not
         meeting.memory.keep(cut.ancestor)
     for side in (Side.PHONE, Side.DESKTOP):  # the phone first: it is the one that can go away
-        _flip(meeting.replicas[side], cut.sides[side])
+        if look := _flip(meeting.replicas[side], cut.sides[side]):
+            meeting.looks.note(side, look)
     for side in (Side.PHONE, Side.DESKTOP):
         if late := cut.sides[side].late:
             meeting.replicas[side].transport.apply(late)
@@ -242,6 +243,7 @@ def _look_again(meeting: Meeting, work: Work) -> None:
     look_for_app(meeting)
     for side, before in work.before.items():
         if (meeting.replicas[side].fingerprint() or "") != before:
+            meeting.looks.forget()
             raise Busy(
                 f"the {side}'s collection changed meanwhile; nothing was changed",
                 hint="run the command again",
@@ -333,14 +335,14 @@ def _wal_steps(replica: Replica, work: Work) -> tuple[Step, ...]:
     return Rename(replica.folded, replica.collection), Remove(replica.wal)
 
 
-def _flip(replica: Replica, record: SideRecord) -> None:
-    """Do what is left of a side's steps; one whose source is gone was done before."""
+def _flip(replica: Replica, record: SideRecord) -> Look | None:
+    """Do what is left of a side's steps, and return what it holds then; one whose source is gone was done before."""
     _place_media(replica, record.early)
     if record.after is None or replica.transport.stat(replica.new) is None:
-        return  # nothing to flip, or flipped: since then the app may have a `-wal` that is none of ours
+        return None  # nothing to flip, or flipped: since then the app may have a `-wal` that is none of ours
     if not holds(replica, replica.new, record.after):
         if holds(replica, replica.collection, record.after):
-            return  # flipped, and what is staged is somebody else's
+            return None  # flipped, and what is staged is somebody else's
         raise PhoneFailed(
             f"what was staged on the {replica.side} is not whole any more; both sides are as they were"
         )
@@ -348,10 +350,12 @@ def _flip(replica: Replica, record: SideRecord) -> None:
     replica.transport.apply(
         [step for step in record.flip if not (isinstance(step, Rename) and step.source == done)]
     )
-    if not holds(replica, replica.collection, record.after):
+    look = replica.look()
+    if look.fingerprint is None or look.fingerprint.partition("+")[0] != record.after:
         raise PhoneFailed(
             f"the {replica.side}'s new collection did not take its place; run the command again"
         )
+    return look
 
 
 def holds(replica: Replica, path: str, sha256: str) -> bool:

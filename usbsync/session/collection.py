@@ -52,8 +52,14 @@ def collection_work(
     Raises ChoiceNeeded or GuardRefused where a person has to say something first.
     """
     with clock.stage("snapshot"):
-        before = {side: replica.fingerprint() or "" for side, replica in meeting.replicas.items()}
-        if ancestor and options.one_way is None and before == known_fingerprints(ancestor):
+        known = known_fingerprints(ancestor) if ancestor and options.one_way is None else {}
+        if (
+            known
+            and {side: meeting.looks.glance(replica) for side, replica in meeting.replicas.items()} == known
+        ):
+            return CollectionWork(known, Start.MERGE)
+        before = {side: meeting.looks.look(replica) for side, replica in meeting.replicas.items()}
+        if before == known:
             return CollectionWork(before, Start.MERGE)
         check_scratch(meeting)
         helds = {side: _hold(meeting, side, before[side], ancestor, talk) for side in Side if before[side]}

@@ -17,6 +17,7 @@ from usbsync.device.desktop import DesktopReplica, find_desktop
 from usbsync.device.detect import open_phone
 from usbsync.device.spec import Folder, Package, Spec, parse
 from usbsync.errors import Busy, UsageError
+from usbsync.session.looks import Looks
 from usbsync.session.memory import Memory, PairMemory
 from usbsync.session.options import Options
 from usbsync.session.replica import Replica
@@ -49,6 +50,7 @@ class Meeting:
     dry: bool
     names: Mapping[Side, str]
     memory: Memory
+    looks: Looks
 
     @property
     def desktop(self) -> Replica:
@@ -110,8 +112,19 @@ def meet(options: Options, talk: Talk, *, dry: bool = False, stop_app: bool = Tr
             stack.enter_context(_stopped(app, talk))
         scratch = stack.enter_context(scratch_folder(pair, dry=dry))
         names = {Side.DESKTOP: found.name, Side.PHONE: link.identity}
+        looks = stack.enter_context(_kept(Looks(pair), dry=dry))
         with speaking(scratch):
-            yield Meeting(pair, replicas, app, wire, scratch, dry, names, PairMemory(pair))
+            yield Meeting(pair, replicas, app, wire, scratch, dry, names, PairMemory(pair), looks)
+
+
+@contextmanager
+def _kept(looks: Looks, *, dry: bool) -> Iterator[Looks]:
+    """Keep what a run learnt of the collections, however it ended: they are facts."""
+    try:
+        yield looks
+    finally:
+        if not dry:
+            looks.save()
 
 
 def _mend(link: Transport, talk: Talk, *, dry: bool) -> None:

@@ -19,6 +19,14 @@ _TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """What a collection's bytes were, and a stamp that was taken before they were read: while it lasts, so do they."""
+
+    stamp: str | None
+    fingerprint: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Replica:
     """Where one side's files are, on its transport."""
 
@@ -92,6 +100,14 @@ class Replica:
         hashes = self.transport.hash([self.collection, self.wal], "sha256")
         main = hashes.get(self.collection)
         return None if main is None else fingerprint(main, hashes.get(self.wal))
+
+    def stamp(self) -> str | None:
+        """Return what changes when the collection is written; None where the replica cannot promise that."""
+        return self.transport.stamp([self.collection, self.wal, f"{self.collection}-journal"])
+
+    def look(self) -> Look:
+        """Take the stamp, then the fingerprint: a write between the two makes the stamp an old one."""
+        return Look(self.stamp(), self.fingerprint())
 
     def size(self) -> int:
         """Return the bytes of main file and `-wal`."""

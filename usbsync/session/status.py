@@ -70,9 +70,15 @@ def _changed(meeting: Meeting, ancestor: Ancestor | None) -> tuple[Side, ...]:
     if ancestor is None:
         return tuple(Side)
     known = known_fingerprints(ancestor)
-    changed = {side for side, replica in meeting.replicas.items() if replica.fingerprint() != known[side]}
+    changed = {
+        side for side, replica in meeting.replicas.items() if _fingerprint(meeting, replica) != known[side]
+    }
     changed |= {side for side, replica in meeting.replicas.items() if _media_changed(replica, side, ancestor)}
     return tuple(side for side in Side if side in changed)
+
+
+def _fingerprint(meeting: Meeting, replica: Replica) -> str | None:
+    return meeting.looks.glance(replica) or replica.fingerprint()
 
 
 def _media_changed(replica: Replica, side: Side, ancestor: Ancestor) -> bool:

@@ -73,6 +73,8 @@ rm -f $b.*"""
 _SERIAL = re.compile(rb"[\x21-\x7e]{1,64}")
 _SPACE = re.compile(rb"(\d{1,18}) (\d{1,9})\s*")
 _ENDED = re.compile(rb"(done|failed) (\d{1,9})\n")
+_TIME = rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.%s [-+]\d{4} "
+_STAMP = re.compile(rb"\d+ [0-9a-f]+ \d+ " + _TIME % rb"\d{9}" + _TIME % rb"(?!0{9})\d{9}" + b"/")
 _DIGEST = re.compile(rb"[0-9a-f]{40,64}")
 
 
@@ -102,6 +104,15 @@ class AdbTransport:
     def stat(self, path: str) -> FileInfo | None:
         """Describe one file, or None when nothing is there."""
         return self._sync.stat([path])[0]
+
+    def stamp(self, paths: Sequence[str]) -> str | None:
+        """Return inodes, sizes and times to the nanosecond, as the phone's `stat` tells them; None where it does not."""
+        done = self.run(["stat", "-c", "%i %f %s %y %z %n", *map(checked, paths)], seconds=self._patience)
+        there = done.stdout.splitlines()
+        gone = [line for line in done.stderr.splitlines() if line.endswith(b"No such file or directory")]
+        if len(there) + len(gone) != len(paths) or not all(map(_STAMP.match, there)):
+            return None
+        return done.stdout.decode("utf-8", "replace")
 
     def list(self, folder: str) -> list[FileInfo]:
         """List a folder; PhoneRefused when it is not there, not a folder, or may not be read.

@@ -122,6 +122,12 @@ class Transport(Protocol):
     def stat(self, path: str) -> FileInfo | None:
         """Describe one file, or None when nothing is there."""
 
+    def stamp(self, paths: Sequence[str]) -> str | None:
+        """Return a text that changes when any of these files is written, made, replaced or removed.
+
+        None where that cannot be promised: no clock finer than seconds, no time of a file's last change.
+        """
+
     def list(self, folder: str) -> list[FileInfo]:
         """List a folder (without `.` and `..`); PhoneRefused when it is not there or not a folder."""
 

@@ -51,6 +51,11 @@ class FolderTransport:
                 return None
             return _info(path.rpartition("/")[2], found)
 
+    def stamp(self, paths: Sequence[str]) -> str | None:
+        """Return inodes, sizes and times to the nanosecond; None where the file system has no such times."""
+        stamps = [self._stamp(path) for path in paths]
+        return None if None in stamps else " ".join(map(str, stamps))
+
     def list(self, folder: str) -> list[FileInfo]:
         """List a folder; PhoneRefused when it is not there or not a folder."""
         with self._asked(folder), os.scandir(self._folder(folder)) as entries:
@@ -127,6 +132,18 @@ class FolderTransport:
         if not above.is_relative_to(self._root):
             raise PhoneRefused(f"{shown(path)} leads out of {shown(str(self._root))} through a symlink")
         return above / plain.rpartition("/")[2]
+
+    def _stamp(self, path: str) -> str | None:
+        with self._asked(path):
+            try:
+                found = self._inside(path).lstat()
+            except (FileNotFoundError, NotADirectoryError):
+                self._still_there()
+                return "-"
+        # Windows' st_ctime is when the file was made; a clock of seconds cannot tell two writes apart
+        if os.name != "posix" or not found.st_ctime_ns % 1_000_000_000:
+            return None
+        return f"{found.st_ino}:{found.st_mode}:{found.st_size}:{found.st_mtime_ns}:{found.st_ctime_ns}"
 
     def _folder(self, path: str) -> Path:
         """As `_inside`, but the last component may be a symlink to a folder inside the root."""

@@ -32,6 +32,10 @@ class Wrapped:
         """As the inner transport."""
         return self.inner.stat(path)
 
+    def stamp(self, paths: Sequence[str]) -> str | None:
+        """As the inner transport."""
+        return self.inner.stamp(paths)
+
     def list(self, folder: str) -> list[FileInfo]:
         """As the inner transport."""
         return self.inner.list(folder)
@@ -142,6 +146,10 @@ class Faulty(Wrapped):
     def stat(self, path: str) -> FileInfo | None:
         """As the inner transport, or PhoneGone."""
         return self._run(lambda: self.inner.stat(path))
+
+    def stamp(self, paths: Sequence[str]) -> str | None:
+        """As the inner transport, or PhoneGone."""
+        return self._run(lambda: self.inner.stamp(paths))
 
     def list(self, folder: str) -> list[FileInfo]:
         """As the inner transport, or PhoneGone."""

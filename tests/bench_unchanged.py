@@ -1,0 +1,129 @@
+"""How long a sync takes that finds little or nothing: `make bench`.
+
+20,000 media files and a collection of 100 MB on both sides, over a real adbd on loopback, by the real command.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import closing
+from pathlib import Path
+
+from rigs.phone import TestPhone, rig, start
+from worlds import new_collection
+
+MEDIA, SIZE, RUNS = 20_000, 100_000_000, 5
+FIRST = 1_600_000_000
+
+
+def grown(path: Path, size: int = SIZE) -> Path:
+    """Make a collection of about this many bytes, by SQL: notes of 2 KB that no page shares with another's text."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new_collection(path, notes=3)
+    chance = random.Random(1)
+    with closing(sqlite3.connect(path)) as db:
+        ((mid, did),) = db.execute("select n.mid, c.did from notes n join cards c on c.nid = n.id limit 1")
+        many = size // 2_200
+        text = (chance.randbytes(950).hex() for _ in range(many))
+        db.executemany(
+            "insert into notes values (?,?,?,?,0,'',?,?,?,0,'')",
+            (
+                (FIRST * 1000 + at, f"g{at}", mid, FIRST, f"{at}\x1f{back}", f"{at}", at)
+                for at, back in enumerate(text)
+            ),
+        )
+        db.executemany(
+            "insert into cards values (?,?,?,0,?,0,2,2,?,30,2500,5,0,0,0,0,0,'{}')",
+            ((FIRST * 1000 + at, FIRST * 1000 + at, did, FIRST, at % 300) for at in range(many)),
+        )
+        db.commit()
+        db.execute("pragma wal_checkpoint(truncate)")
+    return path
+
+
+def fill_media(folder: Path, count: int) -> None:
+    """Make small files, as old as a deck that was shared years ago."""
+    folder.mkdir(exist_ok=True)
+    for at in range(count):
+        file = folder / f"paste-{at * 2654435761 % 2**32:08x}.jpg"
+        file.write_bytes(b"%d" % at * 20)
+        os.utime(file, (FIRST + at, FIRST + at))
+
+
+def run(home: Path, desktop: Path, phone: TestPhone) -> tuple[float, dict]:
+    """Run `usbsync sync` in a process of its own; return its seconds and report."""
+    words = [
+        "sync",
+        "--collection",
+        str(desktop),
+        "--device",
+        f"tcp:127.0.0.1:{phone.port}",
+        "--json",
+        "--quiet",
+    ]
+    began = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "usbsync", *words],
+        env={**os.environ, "USBSYNC_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    seconds = time.perf_counter() - began
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return seconds, json.loads(done.stdout)
+
+
+def say(what: str, seconds: float, report: dict) -> None:
+    """Print one line."""
+    wire = report["wire"]
+    sys.stdout.write(
+        f"{what:<34}{seconds:7.2f} s   {wire['pulled_bytes'] / 1e6:8.2f} MB from the phone"
+        f" {wire['pushed_bytes'] / 1e6:8.2f} MB to it   {report['result']}\n"
+    )
+
+
+def measure(folder: Path, phone: TestPhone) -> None:
+    """First sync, nothing changed, one note edited on each side."""
+    desktop, on_phone = folder / "desktop" / "collection.anki2", phone.ankidroid / "collection.anki2"
+    grown(desktop)
+    on_phone.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(desktop, on_phone)
+    on_phone.chmod(0o666)
+    for path in (desktop, on_phone):
+        fill_media(path.parent / "collection.media", MEDIA)
+    say("first sync, both alike", *run(folder, desktop, phone))
+    runs = [run(folder, desktop, phone) for _ in range(RUNS + 1)][1:]
+    say(f"nothing changed (median of {RUNS})", statistics.median(seconds for seconds, _ in runs), runs[-1][1])
+    for at, path in enumerate((desktop, on_phone), start=1):
+        edit(path, at)
+    say("one note edited on each side", *run(folder, desktop, phone))
+    say("nothing changed, right after", *run(folder, desktop, phone))
+
+
+def edit(path: Path, at: int) -> None:
+    """Edit a note as Anki does, in a process of its own."""
+    script = (
+        "import sys; from anki.collection import Collection; c = Collection(sys.argv[1]);"
+        "n = c.get_note(c.find_notes('')[int(sys.argv[2])]); n.fields[1] += ' edited'; c.update_note(n); c.close()"
+    )
+    subprocess.run([sys.executable, "-c", script, str(path), str(at * 1000)], check=True)
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as scratch:
+        running = start(rig(), Path(scratch) / "phone")
+        try:
+            measure(Path(scratch), running)
+        finally:
+            running.kill()
