@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from usbsync.core import media
 from usbsync.core.conflict import Policy, Side
 from usbsync.core.media import (
     MAX_FILE_BYTES,
@@ -46,6 +47,17 @@ def test_a_name_that_anki_syncs_has_no_problem(name):
 )  # fmt: skip
 def test_a_name_that_anki_leaves_alone_has_one(name, word):
     assert word in name_problem(name)
+
+
+PLAIN = st.from_regex(media._PLAIN, fullmatch=True)
+RESERVED = st.sampled_from(
+    ["con", "AUX", "com1", "lpt9", "thumbs.db", "Thumbsxdb", "ds_store", "usbsync", "_"]
+)
+
+
+@given(PLAIN | st.builds("{}{}".format, RESERVED, PLAIN) | st.builds("{}.{}".format, RESERVED, PLAIN))
+def test_a_name_that_looks_plain_breaks_no_rule(name):
+    assert media.name_problem(name) == media._rule_broken(name)
 
 
 @given(st.text(st.characters(), max_size=130))

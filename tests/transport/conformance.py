@@ -178,6 +178,25 @@ class TransportSuite:
         assert place.transport.stat(place.path("absent/deeper")) is None
         assert place.transport.stat(place.path("file/deeper")) is None
 
+    def test_a_stamp_changes_with_each_of_its_files(self, place: Place):
+        place.push({"f": b"x", "new": b"yy"})
+        paths = [place.path("f"), place.path("g")]
+        stamps = [place.transport.stamp(paths)]
+        assert stamps[0]
+        place.push({"bystander": b"x"})
+        assert place.transport.stamp(paths) == stamps[0]
+        for change in (
+            lambda: place.push({"g": b""}),
+            lambda: place.push({"f": b"z"}),
+            lambda: place.transport.apply([Rename(place.path("new"), place.path("f"))]),
+            lambda: place.transport.apply([Remove(place.path("f"))]),
+            lambda: place.transport.apply([Rename(place.path("g"), place.path("f"))]),
+        ):
+            change()
+            stamps.append(place.transport.stamp(paths))
+        assert None not in stamps
+        assert len({*stamps}) == len(stamps)
+
     def test_stat_of_a_folder(self, place: Place):
         place.transport.make_folder(place.path("d"))
         found = place.transport.stat(place.path("d"))
@@ -306,6 +325,7 @@ class TransportSuite:
         (place.local / "f").write_bytes(b"x")
         for call in (
             lambda: transport.stat(bad),
+            lambda: transport.stamp([bad]),
             lambda: transport.list(bad),
             lambda: transport.pull([Pull(bad, place.local / "out")], lambda _: None),
             lambda: transport.push([Push(place.local / "f", bad, 0)], lambda _: None),

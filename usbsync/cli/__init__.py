@@ -34,7 +34,7 @@ def main() -> None:
 
 def _run() -> int:
     """Run the command; what it imports takes a moment, in which Ctrl-C must end it as well as later."""
-    from typer import BadParameter, rich_utils  # noqa: PLC0415
+    from typer import BadParameter  # noqa: PLC0415
 
     from usbsync.cli.app import app  # noqa: PLC0415
 
@@ -42,6 +42,8 @@ def _run() -> int:
     try:
         return app(standalone_mode=False) or 0
     except usage as error:
+        from typer import rich_utils  # noqa: PLC0415  # 0.05 s that only who errs need wait for
+
         rich_utils.rich_format_error(error)
         if "--json" in sys.argv:
             _print_json(error.format_message(), UsageError.hint, error.exit_code)

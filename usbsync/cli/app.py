@@ -9,7 +9,6 @@ import typer
 from rich.text import Text
 
 from usbsync import __version__
-from usbsync.cli import demo as demo_command
 from usbsync.cli.auto import auto, offer
 from usbsync.cli.common import options_of, show
 from usbsync.cli.render import (
@@ -285,6 +284,8 @@ def demo(
     ] = None,
 ) -> None:
     """Show a whole sync on two collections made for it, with conflicts to look at."""
+    from usbsync.cli import demo as demo_command  # noqa: PLC0415  # all of Anki: no other command need wait for it
+
     demo_command.run(folder)
 
 

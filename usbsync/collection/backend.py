@@ -6,12 +6,14 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any
-
-from anki._backend import RustBackend
-from anki.errors import AnkiException
+from typing import TYPE_CHECKING, Any
 
 from usbsync.errors import DamagedData
+
+if TYPE_CHECKING:
+    from anki._backend import RustBackend
+
+# Anki is imported where a collection is opened: a sync that finds nothing changed opens none, and it takes 0.1 s.
 
 
 class OpenCollection:
@@ -63,6 +65,9 @@ def opened(path: Path, attach: Mapping[str, Path] | None = None) -> Iterator[Ope
     Raises:
         DamagedData: Anki or SQLite cannot make sense of the file.
     """
+    from anki._backend import RustBackend  # noqa: PLC0415
+    from anki.errors import AnkiException  # noqa: PLC0415
+
     backend = RustBackend()
     try:
         _open(backend, path)
@@ -110,5 +115,7 @@ def _open(backend: RustBackend, path: Path) -> None:
 
 
 def _close(backend: RustBackend) -> None:
+    from anki.errors import AnkiException  # noqa: PLC0415
+
     with suppress(AnkiException):  # it never opened; the reason is already on its way
         backend.close_collection(downgrade_to_schema11=False)

@@ -60,15 +60,17 @@ def list_media(
     skipped = [Skipped(info.name, where, why) for info in infos if (why := _problem(info))]
     out = {skip.name for skip in skipped}
     good = [info for info in infos if info.name not in out]
-    hashes = _hashes(transport, folder, [info for info in good if not _is_known(info, seen)], on_file)
+    known = {info.name: seen[info.name].sha1 for info in good if _is_known(info, seen)}
+    hashes = known | _hashes(transport, folder, [info for info in good if info.name not in known], on_file)
     files: dict[str, MediaFile] = {}
     for info in good:
-        sha1 = seen[info.name].sha1 if _is_known(info, seen) else hashes.get(info.name)
-        if sha1:
+        if sha1 := hashes.get(info.name):
             files[info.name] = MediaFile(sha1, info.size, info.mtime)
         else:  # not "deleted": that would be passed on to the other replica
             skipped.append(Skipped(info.name, where, "it went away while it was being read"))
-    return Listing(files, tuple(skipped), trusted(files, listed_at))
+    fresh = {name: file for name, file in files.items() if name not in known}
+    kept = {name: seen[name] for name in known}
+    return Listing(files, tuple(skipped), kept | trusted(fresh, listed_at))
 
 
 def trusted(files: Mapping[str, MediaFile], listed_at: float) -> dict[str, Seen]:
@@ -110,7 +112,7 @@ def _problem(info: FileInfo) -> str | None:
 
 def _is_known(info: FileInfo, seen: Mapping[str, Seen]) -> bool:
     known = seen.get(info.name)
-    return known is not None and (known.size, known.mtime) == (info.size, info.mtime)
+    return known is not None and known.size == info.size and known.mtime == info.mtime
 
 
 def _hashes(

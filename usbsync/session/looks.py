@@ -5,7 +5,10 @@ Good for saying that nothing changed, and for that only: whatever is written is 
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from usbsync.core.conflict import Side
+from usbsync.errors import UsbsyncError
 from usbsync.session.replica import Look, Replica
 from usbsync.state.looks import load_looks, save_looks
 from usbsync.state.pair import Pair
@@ -43,4 +46,5 @@ class Looks:
     def save(self) -> None:
         """Keep what was learnt."""
         if self._looks != self._kept:
-            save_looks(self._pair, self._looks)
+            with suppress(UsbsyncError, OSError):  # only a cache: what went wrong before is the thing to tell
+                save_looks(self._pair, self._looks)

@@ -148,17 +148,18 @@ class Sync:
         (info,) = yield from self._stats([inside])
         entries: list[FileInfo] = []
         form = _DENT2 if v2 else _DENT1
-        while True:
-            row = form.unpack((yield form.size))
-            if row[0] == b"DONE":
-                return info, entries
+        head = yield form.size
+        while (row := form.unpack(head))[0] != b"DONE":
             _expect(row[0], b"DNT2" if v2 else b"DENT")
-            name = yield from _text(row[-1], NAME_MOST)
+            # a name and the head after it in one piece: folders of 20,000 files are not rare
+            rest = yield from _text(row[-1], NAME_MOST, more=form.size)
+            name, head = rest[: row[-1]], memoryview(rest)[row[-1] :]
             error, mode, size, mtime = (row[1], row[4], row[8], row[10]) if v2 else (0, *row[1:4])
             if error and error not in _ABSENT:  # left out it would look deleted
                 raise PhoneRefused(f"{shown(folder)}: cannot look at {said(name)} ({_word(error)})")
             if not error:
                 entries.append(_info(_entry_name(name), mode, size, mtime))
+        return info, entries
 
 
 class _Pulling:
@@ -270,10 +271,11 @@ def refusal(path: str, message: bytes) -> PhoneFailed:
     return PhoneRefused(f"{shown(path)}: {said(message)}")
 
 
-def _text(size: int, most: int) -> Generator[int, memoryview, bytes]:
+def _text(size: int, most: int, more: int = 0) -> Generator[int, memoryview, bytes]:
+    """Return a text of this size, and so many bytes more."""
     if size > most:
         raise DamagedData(f"the phone sent a text of {size} bytes where at most {most} make sense")
-    return bytes((yield size))
+    return bytes((yield size + more))
 
 
 def _request(kind: bytes, path: str) -> bytes:
