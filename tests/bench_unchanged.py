@@ -7,47 +7,19 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import shutil
-import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import closing
 from pathlib import Path
 
 from rigs.phone import TestPhone, rig, start
-from worlds import new_collection
+from worlds import grown
 
 MEDIA, SIZE, RUNS = 20_000, 100_000_000, 5
 FIRST = 1_600_000_000
-
-
-def grown(path: Path, size: int = SIZE) -> Path:
-    """Make a collection of about this many bytes, by SQL: notes of 2 KB that no page shares with another's text."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new_collection(path, notes=3)
-    chance = random.Random(1)
-    with closing(sqlite3.connect(path)) as db:
-        ((mid, did),) = db.execute("select n.mid, c.did from notes n join cards c on c.nid = n.id limit 1")
-        many = size // 2_200
-        text = (chance.randbytes(950).hex() for _ in range(many))
-        db.executemany(
-            "insert into notes values (?,?,?,?,0,'',?,?,?,0,'')",
-            (
-                (FIRST * 1000 + at, f"g{at}", mid, FIRST, f"{at}\x1f{back}", f"{at}", at)
-                for at, back in enumerate(text)
-            ),
-        )
-        db.executemany(
-            "insert into cards values (?,?,?,0,?,0,2,2,?,30,2500,5,0,0,0,0,0,'{}')",
-            ((FIRST * 1000 + at, FIRST * 1000 + at, did, FIRST, at % 300) for at in range(many)),
-        )
-        db.commit()
-        db.execute("pragma wal_checkpoint(truncate)")
-    return path
 
 
 def fill_media(folder: Path, count: int) -> None:
@@ -96,7 +68,7 @@ def say(what: str, seconds: float, report: dict) -> None:
 def measure(folder: Path, phone: TestPhone) -> None:
     """First sync, nothing changed, one note edited on each side."""
     desktop, on_phone = folder / "desktop" / "collection.anki2", phone.ankidroid / "collection.anki2"
-    grown(desktop)
+    grown(desktop, SIZE)
     on_phone.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(desktop, on_phone)
     on_phone.chmod(0o666)

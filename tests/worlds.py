@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 import shutil
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from anki.collection import Collection
@@ -33,6 +34,34 @@ def new_collection(path: Path, *, notes: int = 20, reviews: int = 10) -> Path:
             front = f"{{{{c1::word {at}}}}} and {{{{c2::more}}}}" if kind == "Cloze" else f"front {at}"
             add_note(col, kind, [front, f"back {at}"], decks[at % len(decks)], tags=["seed", f"t{at % 5}"])
         answer(col, reviews)
+    return path
+
+
+def grown(path: Path, size: int) -> Path:
+    """Make a collection of about this many bytes, by SQL: notes of 2 KB that no page shares with another's text."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new_collection(path, notes=3)
+    chance = random.Random(1)
+    with closing(sqlite3.connect(path)) as db:
+        ((mid, did),) = db.execute("select n.mid, c.did from notes n join cards c on c.nid = n.id limit 1")
+        many = size // 2_200
+        text = (chance.randbytes(950).hex() for _ in range(many))
+        db.executemany(
+            "insert into notes values (?,?,?,?,0,'',?,?,?,0,'')",
+            (
+                (1_600_000_000_000 + at, f"g{at}", mid, 1_600_000_000, f"{at}\x1f{back}", f"{at}", at)
+                for at, back in enumerate(text)
+            ),
+        )
+        db.executemany(
+            "insert into cards values (?,?,?,0,?,0,2,2,?,30,2500,5,0,0,0,0,0,'{}')",
+            (
+                (1_600_000_000_000 + at, 1_600_000_000_000 + at, did, 1_600_000_000, at % 300)
+                for at in range(many)
+            ),
+        )
+        db.commit()
+        db.execute("pragma wal_checkpoint(truncate)")
     return path
 
 

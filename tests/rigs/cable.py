@@ -33,6 +33,7 @@ class Cable:
     def __init__(self, phone_port: int, *, after: int = -1, way: Way = Way.UP, how: Cut = Cut.FIN) -> None:
         self._phone_port, self._after, self._way, self._how = phone_port, after, way, how
         self.is_cut = threading.Event()
+        self.carried = 0  # bytes of all connections, both ways
         self._wake, self._woken = socket.socketpair()
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._server.getsockname()[1]
@@ -78,6 +79,7 @@ class Cable:
                     return None
                 target.sendall(data)
                 passed[way] += len(data)
+                self.carried += len(data)
 
     def _end(self, near: socket.socket, far: socket.socket) -> None:
         self.is_cut.set()
