@@ -42,6 +42,11 @@ class TestMtp(TransportSuite):
         (tmp_path / "local").mkdir()
         return Place(Dated(root), "/", tmp_path / "local")
 
+    def test_a_stamp_changes_with_each_of_its_files(self, place: Place):
+        """Its clock is too coarse for that, and it says so."""
+        place.push({"f": b"x"})
+        assert place.transport.stamp([place.path("f")]) is None
+
 
 def flip(root: Path) -> list[Rename | Remove]:
     (root / "old").write_bytes(OLD)

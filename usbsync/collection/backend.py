@@ -65,20 +65,16 @@ def opened(path: Path, attach: Mapping[str, Path] | None = None) -> Iterator[Ope
     Raises:
         DamagedData: Anki or SQLite cannot make sense of the file.
     """
-    from anki._backend import RustBackend  # noqa: PLC0415
-    from anki.errors import AnkiException  # noqa: PLC0415
-
-    backend = RustBackend()
+    backend = _backend()
     try:
-        _open(backend, path)
-        collection = OpenCollection(backend)
-        for name, other in (attach or {}).items():
-            # immutable: no lock, no -wal, not a byte of the attached file changes
-            uri = f"{other.resolve().as_uri()}?mode=ro&immutable=1"
-            collection.rows(f"attach database ? as {name}", uri)
-        yield collection
-    except AnkiException as error:
-        raise DamagedData(f"Anki cannot read a collection: {error}") from error
+        with _speaking():
+            _open(backend, path)
+            collection = OpenCollection(backend)
+            for name, other in (attach or {}).items():
+                # immutable: no lock, no -wal, not a byte of the attached file changes
+                uri = f"{other.resolve().as_uri()}?mode=ro&immutable=1"
+                collection.rows(f"attach database ? as {name}", uri)
+            yield collection
     finally:
         _close(backend)
 
@@ -89,13 +85,14 @@ def downgrade(path: Path) -> None:
     Raises:
         DamagedData: Anki could not; it says so nowhere but in its log.
     """
-    backend = RustBackend()
+    backend = _backend()
     try:
-        _open(backend, path)
-        backend.close_collection(downgrade_to_schema11=True)
-    except AnkiException as error:
+        with _speaking():
+            _open(backend, path)
+            backend.close_collection(downgrade_to_schema11=True)
+    except DamagedData:
         _close(backend)
-        raise DamagedData(f"Anki cannot read a collection: {error}") from error
+        raise
     with closing(sqlite3.connect(path)) as db:
         if db.execute("select ver from col").fetchone() != (11,):
             raise DamagedData("Anki cannot bring the merged collection down to schema 11")
@@ -104,6 +101,22 @@ def downgrade(path: Path) -> None:
 def reading(**attach: Path) -> AbstractContextManager[OpenCollection]:
     """Read files under the names given, several at once and from several threads; none is opened itself."""
     return opened(Path(":memory:"), attach)
+
+
+def _backend() -> RustBackend:
+    from anki._backend import RustBackend  # noqa: PLC0415
+
+    return RustBackend()
+
+
+@contextmanager
+def _speaking() -> Iterator[None]:
+    from anki.errors import AnkiException  # noqa: PLC0415
+
+    try:
+        yield
+    except AnkiException as error:
+        raise DamagedData(f"Anki cannot read a collection: {error}") from error
 
 
 def _open(backend: RustBackend, path: Path) -> None:

@@ -100,6 +100,11 @@ class MtpTransport(FolderTransport):
             return super().stat(source)
         return found
 
+    def stamp(self, paths: Sequence[str]) -> str | None:
+        """Return None: times are in whole seconds, and a mount may remember old ones."""
+        del paths
+        return None
+
     def apply(self, steps: Sequence[Step]) -> None:
         """Write the renames down, carry the steps out, and wait until the mount shows them."""
         moves = [step for step in steps if isinstance(step, Rename)]
