@@ -102,7 +102,7 @@ class MtpTransport(FolderTransport):
 
     def stamp(self, paths: Sequence[str]) -> str | None:
         """Return None: times are in whole seconds, and a mount may remember old ones."""
-        del paths
+        list(map(checked, paths))
         return None
 
     def apply(self, steps: Sequence[Step]) -> None:
