@@ -20,6 +20,7 @@ from usbsync.device.ankidroid import PhoneReplica
 from usbsync.device.app import AppControl
 from usbsync.device.desktop import DesktopReplica
 from usbsync.errors import UsageError
+from usbsync.session.looks import Looks
 from usbsync.session.meet import LOCK_SECONDS, Meeting, closing, desktop_replica, scratch_folder
 from usbsync.session.options import Options
 from usbsync.session.passing import GIVEN, UNPACKED, PackageMemory, is_answer
@@ -64,7 +65,7 @@ def meet_package(
         app = AppControl(link, PhoneReplica("/", (), "a package"))
         replicas = {Side.DESKTOP: desktop, Side.PHONE: phone}
         with speaking(scratch):
-            yield Meeting(pair, replicas, app, Metered(link), scratch, dry, names, memory)
+            yield Meeting(pair, replicas, app, Metered(link), scratch, dry, names, memory, Looks(pair))
 
 
 def _named(spec: specs.Package) -> Path:
