@@ -1,4 +1,4 @@
-"""How long a merge of a large collection takes: `make bench`.
+"""How long a merge of a large collection takes, and how that grows, beside Anki's own server: `make bench`.
 
 100,000 notes with a card each and 500,000 answers; 1,000 of each added or changed on both sides. From copied
 files to proven results: what the cable adds is not counted.
@@ -7,8 +7,8 @@ files to proven results: what the cable adds is not counted.
 from __future__ import annotations
 
 import os
+import pickle
 import random
-import resource
 import shutil
 import sqlite3
 import sys
@@ -16,8 +16,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from oracle.ankiweb import serving
 from worlds import new_collection
 
 from usbsync.collection.build import build
@@ -28,7 +31,7 @@ from usbsync.core.conflict import Side
 from usbsync.core.plan import make_plan
 from usbsync.core.reconcile import reconcile
 
-NOTES, REVIEWS, EDITS = 100_000, 500_000, 1_000
+TRIES = 3  # the median counts
 FIRST = 1_600_000_000_000  # ms
 WORDS = [
     "la",
@@ -61,22 +64,32 @@ def changing(path: Path) -> Iterator[sqlite3.Connection]:
         db.execute("pragma wal_checkpoint(truncate)")
 
 
-def fill(path: Path) -> None:
+@dataclass(frozen=True)
+class Size:
+    """How large, and how much of it was worked on by each side."""
+
+    notes: int = 100_000
+    reviews: int = 500_000
+    edits: int = 1_000
+
+
+def fill(path: Path, size: Size) -> None:
     """Make the collection that both sides begin with."""
     new_collection(path, notes=3)
     rng = random.Random(0)
     with changing(path) as db:
         ((mid, did),) = db.execute("select n.mid, c.did from notes n join cards c on c.nid = n.id limit 1")
         db.executemany(
-            "insert into notes values (?,?,?,?,0,?,?,?,?,0,'')", (note(at, mid, rng) for at in range(NOTES))
+            "insert into notes values (?,?,?,?,0,?,?,?,?,0,'')",
+            (note(at, mid, rng) for at in range(size.notes)),
         )
         db.executemany(
             "insert into cards values (?,?,?,0,1600000000,0,2,2,?,30,2500,5,0,0,0,0,0,'{}')",
-            ((FIRST + at, FIRST + at, did, at % 300) for at in range(NOTES)),
+            ((FIRST + at, FIRST + at, did, at % 300) for at in range(size.notes)),
         )
         db.executemany(
             "insert into revlog values (?,?,0,3,30,20,2500,5000,1)",
-            ((FIRST + at, FIRST + at % NOTES) for at in range(REVIEWS)),
+            ((FIRST + at, FIRST + at % size.notes) for at in range(size.reviews)),
         )
 
 
@@ -95,11 +108,12 @@ def note(at: int, mid: int, rng: random.Random) -> tuple[object, ...]:
     )
 
 
-def work(path: Path, lot: int) -> None:
+def work(path: Path, lot: int, size: Size) -> None:
     """Rewrite and answer a thousand, add a thousand, delete a few: each side its own, and a tenth on both."""
-    first = lot * EDITS * 9 // 10
-    rows = [(FIRST + at,) for at in range(first, first + EDITS)]
-    new = FIRST * 2 + lot * 10 * NOTES
+    edits = size.edits
+    first = lot * edits * 9 // 10
+    rows = [(FIRST + at,) for at in range(first, first + edits)]
+    new = FIRST * 2 + lot * 10 * size.notes
     with changing(path) as db:
         db.executemany(
             f"update notes set flds = flds || ' {lot}', mod = mod + {lot + 9}, usn = -1 where id = ?", rows
@@ -113,11 +127,11 @@ def work(path: Path, lot: int) -> None:
         )
         db.execute(
             f"insert into notes select id + {new}, 'n{lot}' || guid, mid, mod, -1, tags, flds, sfld, csum, flags, data "
-            f"from notes where id between {FIRST} and {FIRST + EDITS - 1}"
+            f"from notes where id between {FIRST} and {FIRST + edits - 1}"
         )
         db.execute(
             f"insert into cards select c.id + {new}, c.nid + {new}, did, ord, mod, -1, type, queue, due, ivl, factor, "
-            f"reps, lapses, left, odue, odid, flags, data from cards c where id between {FIRST} and {FIRST + EDITS - 1}"
+            f"reps, lapses, left, odue, odid, flags, data from cards c where id between {FIRST} and {FIRST + edits - 1}"
         )
 
 
@@ -125,19 +139,17 @@ class Clock:
     """Seconds by stage."""
 
     def __init__(self) -> None:
-        self.total = 0.0
+        self.seconds: dict[str, float] = {}
 
-    def time(self, stage: str, job: Callable[[], object]) -> object:
+    def time(self, stage: str, job: Callable[[], Any]) -> Any:
         began = time.perf_counter()
         result = job()
-        seconds = time.perf_counter() - began
-        self.total += seconds
-        sys.stdout.write(f"{stage:<20}{seconds:8.2f} s\n")
+        self.seconds[stage] = time.perf_counter() - began
         return result
 
 
-def run(folder: Path, paths: dict[str, Path]) -> None:
-    """Merge, stage by stage."""
+def merge(folder: Path, paths: dict[str, Path]) -> dict[str, float]:
+    """Merge, stage by stage; returns the seconds of each."""
     clock = Clock()
     taken = {
         name: clock.time(
@@ -157,28 +169,85 @@ def run(folder: Path, paths: dict[str, Path]) -> None:
             lambda own=own, other=other, side=side: build(own, other, plan.side(side), merged[side], 1),
         )
     clock.time("verify", lambda: verify(*merged.values(), tuple(sides.values())))
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    sys.stdout.write(f"{'all':<20}{clock.total:8.2f} s\npeak memory         {memory:8.0f} MB\n")
-    for side in Side:
-        sys.stdout.write(f"{side}: {plan.side(side).counts}\n")
+    assert not plan.empty
+    return clock.seconds
 
 
-def prepare(folder: Path) -> dict[str, Path]:
-    """Make the three collections, in a process of their own: the memory it takes is not the merge's."""
+def prepare(folder: Path, size: Size) -> dict[str, Path]:
+    """Make the three collections."""
     paths = {name: folder / name / "collection.anki2" for name in ("ancestor", "desktop", "phone")}
-    if (child := os.fork()) == 0:
-        fill(paths["ancestor"])
-        for lot, name in enumerate(("desktop", "phone")):
-            paths[name].parent.mkdir()
-            shutil.copyfile(paths["ancestor"], paths[name])
-            work(paths[name], lot)
-        os._exit(0)
-    if os.waitpid(child, 0)[1]:
-        raise SystemExit("the collections could not be made")
-    sys.stdout.write(f"collection of {paths['ancestor'].stat().st_size / 1e6:.0f} MB\n")
+    fill(paths["ancestor"], size)
+    for lot, name in enumerate(("desktop", "phone")):
+        paths[name].parent.mkdir()
+        shutil.copyfile(paths["ancestor"], paths[name])
+        work(paths[name], lot, size)
     return paths
 
 
-if __name__ == "__main__":
+def apart(job: Callable[[], Any]) -> tuple[Any, float]:
+    """Do a job in a process of its own; returns what it returned, and the most memory it had, MB."""
+    reading, writing = os.pipe()
+    if (child := os.fork()) == 0:
+        os.close(reading)
+        with os.fdopen(writing, "wb") as out:
+            pickle.dump(job(), out)
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as found:
+        text = found.read()
+    _, code, used = os.wait4(child, 0)
+    if code:
+        raise SystemExit("a part of the benchmark failed")
+    return pickle.loads(text), used.ru_maxrss / 1024
+
+
+def ours(folder: Path, size: Size) -> tuple[dict[str, float], float]:
+    """Merge a few times over; returns the stages of the median run, and the peak memory in MB."""
+    paths, _ = apart(lambda: prepare(folder, size))
+    runs = []
+    for at in range(TRIES):
+        (folder / str(at)).mkdir()
+        runs.append(apart(lambda at=at: merge(folder / str(at), paths)))
+        shutil.rmtree(folder / str(at))
+    return sorted(runs, key=lambda run: sum(run[0].values()))[TRIES // 2]
+
+
+def ankis(folder: Path, size: Size) -> float:
+    """Let Anki's own server and clients do the same: desktop, phone, desktop; returns the seconds."""
+    paths, _ = apart(lambda: prepare(folder, size))
+    with serving(folder / "web", 1) as web:
+        web.share(paths["ancestor"], [folder / f"{name}.common.anki2" for name in ("desktop", "phone")])
+        clones = {}
+        for lot, name in enumerate(("desktop", "phone")):
+            clones[name] = folder / f"{name}.common.anki2"
+            work(clones[name], lot, size)
+        began = time.perf_counter()
+        for name in ("desktop", "phone", "desktop"):
+            web.sync(clones[name], "u1")
+        return time.perf_counter() - began
+
+
+def main() -> None:
+    """Print the merge stage by stage, how it grows, and what Anki's own server takes."""
+    base, say = Size(), sys.stdout.write
+    sizes = {
+        "once": base,
+        "twice the collection": replace(base, notes=base.notes * 2, reviews=base.reviews * 2),
+        "twice the changes": replace(base, edits=base.edits * 2),
+    }
     with tempfile.TemporaryDirectory() as scratch:
-        run(Path(scratch), prepare(Path(scratch)))
+        found = {name: ours(Path(scratch) / name.replace(" ", "-"), size) for name, size in sizes.items()}
+        theirs = ankis(Path(scratch) / "anki", base)
+    stages, memory = found["once"]
+    for stage, seconds in stages.items():
+        say(f"{stage:<24}{seconds:8.2f} s\n")
+    once = sum(stages.values())
+    say(f"{'all':<24}{once:8.2f} s   (target 2.5)\n{'peak memory':<24}{memory:8.0f} MB  (target 300)\n")
+    for name, target in (("twice the collection", 2.0), ("twice the changes", 1.3)):
+        total = sum(found[name][0].values())
+        say(f"{name:<24}{total:8.2f} s   x{total / once:.2f} (target x{target})\n")
+    say(f"{'Anki, three syncs':<24}{theirs:8.2f} s   (no copies, no proof, no backup)\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -64,6 +64,16 @@ class AnkiWeb:
                 col.full_upload_or_download(auth=auth, server_usn=None, upload=upload)
         shutil.copyfile(self.held(account), self.folder / "server.anki2")
 
+    def share(self, past: Path, copies: list[Path]) -> None:
+        """Let the first account, and copies that are in step with it, hold a collection."""
+        for at, path in enumerate(copies):
+            if at == 0:
+                shutil.copyfile(past, path)
+            with editing(path) as col:
+                auth = self.login(col, "u1")
+                col.close_for_full_sync()
+                col.full_upload_or_download(auth=auth, server_usn=None, upload=at == 0)
+
     def open_account(self) -> str:
         """Return a fresh account that holds the common past."""
         account = f"u{next(self.accounts)}"
