@@ -72,7 +72,7 @@ def altered(node: ast.AST) -> Iterator[tuple[str, Callable]]:  # noqa: C901, PLR
         case ast.Constant(value=int()):
             yield "one more", lambda n: _with(n, value=n.value + 1)
         case ast.Constant(value=str(text)) if text and " " not in text:
-            yield "another text", lambda n: _with(n, value=f"{n.value}~")
+            yield "another text", lambda n: _with(n, value=f"{n.value}x")
         case ast.Return(value=ast.expr() as value) if not _is(value, None):
             yield "returns None", lambda n: _with(n, value=ast.Constant(None))
         case ast.Expr(value=ast.Call() | ast.Yield() | ast.YieldFrom()) | ast.AugAssign() | ast.Continue():

@@ -6,10 +6,10 @@ from itertools import product
 
 import pytest
 from core import model
-from core.cases import BASE, LATER, after, deck, equal, note
+from core.cases import BASE, LATER, after, both_ways, deck, equal, note
 from core.model import SEP, compare, sync
 
-from usbsync.core.changes import Col, Table
+from usbsync.core.changes import Col, Table, Tag
 from usbsync.core.conflict import Conflict, Policy, Settlement, Side, Weight
 from usbsync.core.contest import show
 from usbsync.core.names import unit_name
@@ -315,6 +315,27 @@ def test_preferences_are_shown_as_they_are_written(value):
 )  # fmt: skip
 def test_units_are_named_as_people_know_them(table, unit, name):
     assert unit_name(table, unit, ("Front", "Back")) == name
+
+
+def test_what_one_of_two_makers_of_a_note_added_stands():
+    """Both have it of one import; a tag that only one gave it is no clash with nothing."""
+    made = model.note(BASE, 500, 100, ["shared", "back"], guid="s500")
+    card = model.card(5000, 500, 1)
+    for tagged in both_ways(made._replace(tags=" mine ", mod=LATER), made):
+        merged = sync(BASE, *(after(row, card, Tag("mine", 0)) for row in tagged))
+        assert equal(merged)[Table.NOTES][500].tags == " mine "
+        assert not merged.conflicts
+
+
+def test_the_conflicts_of_a_row_come_in_the_order_of_its_units():
+    kind = model.notetype(102, "Vocabulary", list("abcdefg"), ["T"])
+    row = model.note(after(kind), 1002, 102, list("abcdefg"))
+    base = after(kind, row)
+    sides = [
+        after(row._replace(flds=SEP.join(f"{c}{at}" for c in "abcdefg"), mod=LATER), base=base)
+        for at in (1, 2)
+    ]
+    assert "".join(c.unit for c in sync(base, *sides).conflicts) == "abcdefg"
 
 
 def test_each_contested_setting_is_named():

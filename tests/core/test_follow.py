@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from core import model
 from core.cases import BASE, LATER, after, both_ways, equal, note
 from core.model import SEP, sync
 
+from usbsync.core import wire
 from usbsync.core.changes import Grave, Table, Tag
+from usbsync.core.conflict import Side
 from usbsync.core.notetypes import akin, differ
 
 
@@ -109,6 +112,75 @@ def test_a_conflict_names_a_field_as_it_is_called_after_the_merge():
     for one, other in both_ways([*renamed, *there], here):
         merged = sync(BASE, after(*one), after(*other))
         assert [c.unit for c in merged.conflicts if c.kind == "notes"] == ["Reverse"]
+
+
+@pytest.mark.parametrize("side", Side)
+def test_a_template_that_is_only_removed_is_no_conflict_and_one_edited_there_is(side):
+    kind = BASE[Table.NOTETYPES][101]
+    shrunk = kind._replace(templates=kind.templates[:1], mtime=LATER)
+    edited = kind._replace(templates=(kind.templates[0], kind.templates[1]._replace(config=b"\x0a\x05front")))
+    gone_ = [(Table.CARDS, 2002), (Table.CARDS, 2006)]
+    sides = {side: after(shrunk, gone=gone_), side.other: after(note(1001, flds=f"new{SEP}n1001f1"))}
+    assert not sync(BASE, sides[Side.DESKTOP], sides[Side.PHONE]).conflicts
+    sides[side.other] = after(edited)
+    merged = sync(BASE, sides[Side.DESKTOP], sides[Side.PHONE])
+    assert names(equal(merged)[Table.NOTETYPES][101].templates) == ["Card 1"]
+    (told,) = merged.conflicts
+    assert (told.kind, told.unit, told.chosen) == ("notetypes", "Card 2", side)
+    shown = {side: None, side.other: "Card 2 / front / "}
+    assert (told.desktop, told.phone) == (shown[Side.DESKTOP], shown[Side.PHONE])
+
+
+@pytest.mark.parametrize("side", Side)
+def test_a_field_removed_here_and_renamed_and_written_in_there_stays_and_is_reported(side):
+    """It is known by its id: that has another number in a field than in a template."""
+    longer = model.notetype(100, "Basic", ["Front", "Back", "More"], ["Card 1"])
+    rows = [n._replace(flds=n.flds + SEP) for n in BASE[Table.NOTES].values() if n.mid == 100]
+    base = after(longer, *rows)
+    shrunk = longer._replace(fields=longer.fields[:2], mtime=LATER)
+    called = (*longer.fields[:2], longer.fields[2]._replace(name="Most"))
+    notes_ = [n._replace(flds=n.flds.removesuffix(SEP), mod=LATER) for n in rows]
+    sides = {
+        side: after(shrunk, *notes_, base=base),
+        side.other: after(
+            longer._replace(fields=called, mtime=LATER),
+            note(1000, flds=f"n1000f0{SEP}n1000f1{SEP}text"),
+            base=base,
+        ),
+    }
+    merged = sync(base, sides[Side.DESKTOP], sides[Side.PHONE])
+    world = equal(merged)
+    assert names(world[Table.NOTETYPES][100].fields) == ["Front", "Back", "Most"]
+    assert world[Table.NOTES][1000].flds.split(SEP)[2] == "text"
+    (told,) = merged.conflicts
+    assert (told.kind, told.unit, told.chosen) == ("notetypes", "More", side.other)
+
+
+def test_a_cloze_cards_number_is_that_of_its_cloze_and_stays():
+    cloze = model.notetype(100, "Cloze", ["Text", "Extra"], ["One", "Two"])
+    cloze = cloze._replace(config=wire.varint_field(1, 1) + cloze.config)
+    base = after(cloze, *(model.card(2100 + at, 1000, 10, at) for at in range(1, 4)))
+    turned = reversed_(cloze)
+    flagged = base[Table.CARDS][2101]._replace(flags=3, mod=LATER)
+    for one, other in both_ways([turned], [flagged]):
+        world = equal(sync(base, after(*one, base=base), after(*other, base=base)))
+        assert names(world[Table.NOTETYPES][100].templates) == ["Two", "One"]
+        assert {c.ord for c in world[Table.CARDS].values() if c.nid == 1000} == {0, 1, 2, 3}
+        assert world[Table.CARDS][2101].ord == 1
+
+
+@pytest.mark.parametrize("side", Side)
+def test_cards_grow_only_where_a_template_came(side):
+    more_fields = basic(["Front", "Back", "More"])
+    wide = [n._replace(flds=n.flds + SEP, mod=LATER) for n in BASE[Table.NOTES].values() if n.mid == 100]
+    sides = {side: after(more_fields, *wide), side.other: after()}
+    assert not sync(BASE, sides[Side.DESKTOP], sides[Side.PHONE]).plan.grow
+    new = model.note(BASE, 1500, 100, ["new", "note"])
+    sides = {
+        side: after(basic(templates=["Card 1", "Card 2"])),
+        side.other: after(new, model.card(2500, 1500, 1)),
+    }
+    assert sync(BASE, sides[Side.DESKTOP], sides[Side.PHONE]).plan.grow == {1500}
 
 
 # --- the last card of a note ---------------------------------------------------------------------------

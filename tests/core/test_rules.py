@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from usbsync.core import units, wire
 from usbsync.core.changes import Context, Table
-from usbsync.core.conflict import Settlement, Side, Weight
+from usbsync.core.conflict import Policy, Settlement, Side, Weight
 from usbsync.core.contest import Contest, add_counts, add_today, highest, merge_units
 from usbsync.core.reconcile import reconcile
 from usbsync.core.rules import RULES, How, rule_for
@@ -82,7 +82,7 @@ def contest(table=Table.NOTES, **values) -> Contest:
 def values(unit, how):
     """Return ancestor, desktop, phone of a unit: the desktop's is the newer one, the phone's the higher and later."""
     if how is How.COUNTED:
-        return (3, 1), (4, 1), (5, 2)
+        return (3, 1), (4, 2), (5, 3)
     if how is How.TODAY:
         return (100, 1, 2, 3, 4), (100, 2, 2, 3, 5), (100, 1, 5, 3, 6)
     if how is How.LATER:
@@ -95,7 +95,7 @@ EXPECTED = {
     How.NEWER: lambda _old, mine, _theirs: mine,
     How.HIGHEST: lambda _old, _mine, theirs: theirs,
     How.LATER: lambda _old, _mine, theirs: theirs,
-    How.COUNTED: lambda *_: (6, 2),
+    How.COUNTED: lambda *_: (6, 4),
     How.TODAY: lambda *_: (100, 2, 5, 3, 7),
 }
 REPORTED = {How.POLICY: Weight.LOST, How.LATER: Weight.LOST}
@@ -239,6 +239,8 @@ def test_the_longest_prefix_rules(table, unit, how, content):
         ((3, 1), (4, 1), (0, 0), PHONE, (0, 0), (0, 0)),
         ((0, 0), (1, 0), (1, 0), PHONE, (0, 0), (2, 0)),  # a new card, answered on both
         ((3, 1), (3, 1), (4, 1), PHONE, (0, 0), (4, 1)),  # as many as before are none
+        ((3, 1), (3, 1), (4, 1), DESKTOP, (0, 0), (4, 1)),  # and no reset
+        ((3, 1), (4, 1), (3, 1), PHONE, (0, 0), (4, 1)),
         (None, (3, 1), (4, 0), PHONE, (0, 0), (4, 1)),  # both made it: nobody knows what they share
     ],
 )
@@ -277,6 +279,11 @@ def test_after_a_reset_the_later_act_counts():
     assert merge_units(desktop_last, old, *both)[0]["counts"] == (0, 0)
     tie = contest(Table.CARDS, acted={DESKTOP: 5, PHONE: 5})
     assert merge_units(tie, old, *both)[0]["counts"] == (0, 0)  # as the greater schedule has it
+    assert merge_units(tie, old, *reversed(both))[0]["counts"] == (0, 0)
+
+
+def test_nothing_is_shared_where_nothing_is_said_of_it():
+    assert add_counts((3, 1), (4, 2), (5, 3), DESKTOP) == (6, 4)
 
 
 @pytest.mark.parametrize(
@@ -320,6 +327,71 @@ def test_two_answers_to_one_card_through_the_whole_merge():
         assert {row.id for row in said.values()} <= world[Table.REVLOG].keys()
     (conflict,) = merged.conflicts
     assert (conflict.unit, conflict.chosen, conflict.weight) == ("schedule", DESKTOP, Weight.COUNTED)
+    assert conflict.reason.startswith("answered on both;")
+
+
+def test_an_answer_and_a_new_due_day_through_the_whole_merge():
+    base = BASE[Table.CARDS][2001]
+    answered = base._replace(reps=4, ivl=9, due=120, mod=model.T0 + 5)
+    moved = base._replace(due=300, mod=model.T0 + 9)
+    said = model.Review((model.T0 + 5) * 1000, 2001, 3, 1, 1, 1, 1, 1)
+    merged = sync(BASE, after(answered, said), after(moved))
+    (conflict,) = merged.conflicts
+    assert (conflict.unit, conflict.chosen, conflict.weight) == ("schedule", PHONE, Weight.COUNTED)
+    assert conflict.reason.startswith("answered on one side, rescheduled on the other;")
+    assert merged.worlds[DESKTOP][Table.CARDS][2001].due == 300
+
+
+# --- the cells that other modules carry out ----------------------------------------------------------
+
+
+def cell(table, unit):
+    (rule,) = [rule for rule in RULES[table] if rule.unit == unit]
+    return rule.how, rule.content
+
+
+def test_the_cell_of_answers_both_stay_and_none_beats_the_deletion_of_a_card():
+    one, two = (model.Review(model.T0 * 1000, 2001, ease, 1, 1, 1, 1, 1) for ease in (1, 3))
+    world = equal(sync(BASE, after(one), after(two)))
+    assert {one[1:], two[1:]} <= {row[1:] for row in world[Table.REVLOG].values()}
+    answered = BASE[Table.CARDS][2002]._replace(reps=1, mod=model.T0 + 5)
+    world = equal(sync(BASE, after(gone=[(Table.CARDS, 2002)]), after(answered, one._replace(cid=2002))))
+    assert 2002 not in world[Table.CARDS]
+    assert cell(Table.REVLOG, "answer") == (How.POLICY, False)
+
+
+def test_the_cell_of_shapes_the_policys_order_stands_and_a_new_shape_beats_a_deletion():
+    kind = BASE[Table.NOTETYPES][101]
+    turned = kind._replace(templates=kind.templates[::-1], mtime=model.T0 + 5)
+    cards = [c._replace(ord=1 - c.ord) for c in BASE[Table.CARDS].values() if c.nid in {1001, 1004}]
+    notes = [n for n in BASE[Table.NOTES].values() if n.mid == 101]
+    rows = [(Table.CARDS, card.id) for card in cards] + [(Table.NOTES, note.id) for note in notes]
+    merged = sync(BASE, after(turned, *cards), after(gone=[(Table.NOTETYPES, 101), *rows]))
+    assert 101 in equal(merged)[Table.NOTETYPES]
+    assert ("notetypes", 101, "deletion") in {conflict.where for conflict in merged.conflicts}
+    three = model.notetype(102, "Vocabulary", ["Word", "Meaning", "Example"], ["A", "B", "C"])
+    base = after(three)
+    orders = {DESKTOP: (2, 0, 1), PHONE: (1, 2, 0)}
+    sides = [
+        after(
+            three._replace(templates=tuple(three.templates[at] for at in order), mtime=model.T0 + late),
+            base=base,
+        )
+        for late, order in enumerate(orders.values(), 5)
+    ]
+    for policy, side in ((Policy.DESKTOP, DESKTOP), (Policy.PHONE, PHONE), (Policy.NEWEST, PHONE)):
+        world = equal(sync(base, *sides, Settlement(policy)))
+        names = [part.name for part in world[Table.NOTETYPES][102].templates]
+        assert names == ["ABC"[at] for at in orders[side]]
+    assert cell(Table.NOTETYPES, "shape") == (How.POLICY, True)
+
+
+def test_the_cell_of_graves_what_lives_has_none_and_what_went_has_one_where_it_was():
+    buried = after(model.Grave(2002, 0), gone=[(Table.CARDS, 2002)])
+    merged = sync(BASE, buried, BASE.copy())
+    assert all((2002, 0) in world[Table.GRAVES] for world in merged.worlds.values())
+    assert not merged.conflicts
+    assert cell(Table.GRAVES, "") == (How.NEWER, False)
 
 
 def test_the_same_answer_on_both_by_way_of_ankiweb_counts_once():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from usbsync.core.changes import Card, Change, Changes, Col, Deck, Table
+from usbsync.core.changes import Card, Change, Changes, Col, Deck, Notetype, Table, Template
 from usbsync.core.stamps import stamped
 
 BASE = Deck(7, "base", 100, b"", b"")
@@ -37,6 +37,8 @@ def deck(name: str, mtime: int) -> Deck:
         (deck("mine", 50), deck("mine", 50), BASE, 50),  # one side's alone, by a clock that is behind
         (deck("moved", 120), deck("mine", 120), BASE, 121),  # one side's, and changed on the way
         (deck("mine", 120), deck("mine", 120), None, 120),  # edited here, deleted there
+        (deck("moved", 50), deck("mine", 50), BASE, 101),  # by a clock that is behind, and changed on the way
+        (deck("base", 0), deck("base", 0), BASE, 0),  # whatever a stamp is that replaces nothing
     ],
 )
 def test_newer_than_what_it_replaces(row, desktop, phone, stamp):
@@ -64,6 +66,22 @@ def test_no_version_with_other_words_has_a_stamp_as_new(row, desktop, phone):
     if BASE not in {desktop, phone}:
         assert all(held.mtime < new.mtime for held in (desktop, phone) if held.name != new.name)
     assert result(new, desktop, phone) == new
+
+
+def test_a_notetypes_stamps_are_its_own_and_its_templates():
+    """A template that was only stamped is no other one."""
+    base = Notetype(7, "base", 100, b"", (), (Template("T", 90, b""),))
+
+    def made(name: str, mtime: int, template: int) -> Notetype:
+        return base._replace(name=name, mtime=mtime, templates=(Template("T", template, b""),))
+
+    for row, sides, stamp in (
+        (made("both", 120, 90), (made("mine", 120, 90), made("theirs", 110, 90)), 121),
+        (made("mine", 110, 99), (made("mine", 110, 90), made("mine", 130, 99)), 110),
+    ):
+        changes = (Changes({Table.NOTETYPES: {7: Change(base, now)}}, COL, COL) for now in sides)
+        (found,) = stamped({Table.NOTETYPES: {7: row}}, *changes)[Table.NOTETYPES].values()
+        assert found == row._replace(mtime=stamp)
 
 
 def test_a_card_goes_by_its_mod():

@@ -268,7 +268,7 @@ class Replicas(RuleBasedStateMachine):
         self.happened["finished a cut sync"] += world.journal.exists()
         with self.using(name):
             report = world.sync(**FREELY)
-        self.happened[report.result] += 1
+        self.happened[report.result.value] += 1
         self.happened["with conflicts"] += bool(report.conflicts)
         self.hear(report)
         assert_alike(world)
