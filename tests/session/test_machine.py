@@ -81,7 +81,8 @@ def reshape(hand: Hand) -> None:
         case 2:
             shapes.move_field(hand.col, kind, last, 0)
         case 3:
-            shapes.add_template(hand.col, kind, hand.name(), "{{" + row["flds"][last]["name"] + "}}")
+            front = f"{hand.name()} {{{{{row['flds'][last]['name']}}}}}"  # Anki refuses two that are alike
+            shapes.add_template(hand.col, kind, hand.name(), front)
         case 4 if len(row["tmpls"]) > 1:
             shapes.remove_template(hand.col, kind, hand.rng.randrange(len(row["tmpls"])))
         case 5 if len(row["tmpls"]) > 1:
