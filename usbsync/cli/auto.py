@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from usbsync.cli.common import options_of
+from usbsync.cli.notify import Notifier
 from usbsync.cli.terminal import Terminal
+from usbsync.device.watch import Wakers
 from usbsync.errors import UsageError
 from usbsync.session import setup as steps
 from usbsync.session.consent import answer, revoke, to_be_asked
 from usbsync.session.options import Options
 from usbsync.session.report import Report
+from usbsync.session.watch import Watch
 from usbsync.state.consent import Answer
 
 auto = typer.Typer()
@@ -51,6 +55,13 @@ def setup(
     if uninstall:
         revoke(options_of())
         _say("nothing of it is left; collections, backups and what usbsync remembers are as they were")
+
+
+@auto.command()
+def watch() -> None:
+    """Sync phones by themselves: when they are plugged in, and when Anki is closed. `usbsync setup` has this started."""
+    with suppress(KeyboardInterrupt):
+        Watch(options_of(), Notifier(), Wakers()).run()
 
 
 def offer(options: Options, report: Report, talk: Terminal) -> None:

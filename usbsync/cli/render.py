@@ -63,6 +63,13 @@ def _headline(report: Report) -> str:
     return _HEADLINES[report.result]
 
 
+def sides(report: Report) -> Iterator[tuple[Side, str]]:
+    """Say in words what was done to each side that was changed."""
+    for side in Side:
+        if text := "; ".join(_side(report, side)):
+            yield side, text
+
+
 def _side(report: Report, side: Side) -> Iterator[str]:
     counts: Counts = {**report.changes.get(side, {}), "media": report.media.get(side, {})}
     for what, verb in (("added", "new"), ("updated", "changed"), ("deleted", "deleted")):

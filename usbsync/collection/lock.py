@@ -37,6 +37,13 @@ if sys.platform == "win32":
         os.lseek(fd, LOCK_START, os.SEEK_SET)
         msvcrt.locking(fd, msvcrt.LK_NBLCK, LOCK_LENGTH)
 
+    def _is_locked(fd: int) -> bool:
+        try:
+            _lock(fd)
+        except OSError as error:
+            return error.errno in _TAKEN
+        return False  # closing the file frees it
+
     def _holder(fd: int) -> int | None:  # noqa: ARG001
         return None
 
@@ -57,11 +64,19 @@ elif sys.platform == "linux":
         """
         fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _flock())
 
-    def _holder(fd: int) -> int | None:
-        """Return the process in the way; None where the kernel cannot say (another open-file lock: -1)."""
+    def _asked(fd: int) -> int | None:
+        """Return the process that has a lock in the way (-1: one of an open file), None where there is none."""
         answer = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, _flock())
         kind, _, _, _, pid = struct.unpack(_FLOCK, answer)
-        return pid if kind != fcntl.F_UNLCK and pid > 0 else None
+        return int(pid) if kind != fcntl.F_UNLCK else None
+
+    def _is_locked(fd: int) -> bool:
+        return _asked(fd) is not None
+
+    def _holder(fd: int) -> int | None:
+        """Return the process in the way; None where the kernel cannot say."""
+        pid = _asked(fd)
+        return pid if pid is not None and pid > 0 else None
 
 else:
     import fcntl
@@ -72,6 +87,13 @@ else:
         Only Linux's locks of open files are known to work for this; elsewhere hold the lock anew around each write.
         """
         fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, LOCK_LENGTH, LOCK_START, os.SEEK_SET)
+
+    def _is_locked(fd: int) -> bool:
+        try:
+            _lock(fd)
+        except OSError as error:
+            return error.errno in _TAKEN
+        return False  # closing the file frees it
 
     def _holder(fd: int) -> int | None:  # noqa: ARG001
         return None
@@ -120,6 +142,22 @@ def hold(path: Path) -> Iterator[None]:
     """
     with CollectionLock(path):
         yield
+
+
+def is_open(path: Path) -> bool:
+    """Say whether a program has a collection open, without being in anybody's way where the kernel can tell (Linux).
+
+    Elsewhere the lock is taken for a moment. A file that is absent, or that we may not write, is not open.
+    """
+    fd = None
+    try:
+        fd = _open(path)
+        return fd is not None and _is_locked(fd)
+    except (OSError, UsageError):
+        return False
+    finally:
+        if fd is not None:
+            os.close(fd)
 
 
 def _open_locked(path: Path) -> int | None:

@@ -151,7 +151,7 @@ def _ready(phone: SeenPhone) -> Spec:
         case State.FORBIDDEN:
             raise PhoneFailed(
                 f"this account has no rights to the USB device of {name}",
-                hint="run usbsync setup, then unplug the phone and plug it in again",
+                hint="run usbsync setup, which installs a udev rule, then unplug the phone and plug it in again",
             )
         case State.OTHER:
             raise NoPhone(

@@ -66,19 +66,17 @@ def status(options: Options, talk: Talk) -> Status:
         )
 
 
+def side_changed(replica: Replica, ancestor: Ancestor, seen: str | None = None) -> bool:
+    """Say whether one side's collection or media is not what it was after the last sync; `seen` spares hashing."""
+    known = known_fingerprints(ancestor)[replica.side]
+    return (seen or replica.fingerprint()) != known or _media_changed(replica, replica.side, ancestor)
+
+
 def _changed(meeting: Meeting, ancestor: Ancestor | None) -> tuple[Side, ...]:
     if ancestor is None:
         return tuple(Side)
-    known = known_fingerprints(ancestor)
-    changed = {
-        side for side, replica in meeting.replicas.items() if _fingerprint(meeting, replica) != known[side]
-    }
-    changed |= {side for side, replica in meeting.replicas.items() if _media_changed(replica, side, ancestor)}
-    return tuple(side for side in Side if side in changed)
-
-
-def _fingerprint(meeting: Meeting, replica: Replica) -> str | None:
-    return meeting.looks.glance(replica) or replica.fingerprint()
+    looks = meeting.looks
+    return tuple(s for s, one in meeting.replicas.items() if side_changed(one, ancestor, looks.glance(one)))
 
 
 def _media_changed(replica: Replica, side: Side, ancestor: Ancestor) -> bool:

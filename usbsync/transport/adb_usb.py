@@ -102,6 +102,11 @@ def serial_of(usb: Any) -> str:
     return ""
 
 
+def address(usb: Any) -> tuple[int, int]:
+    """Return the bus and the address of a USB phone; it gets another one at each plug."""
+    return usb._device.getBusNumber(), usb._device.getDeviceAddress()  # noqa: SLF001
+
+
 def packet_size(usb: Any) -> int:
     """Return wMaxPacketSize of the endpoint to the phone (512 for USB 2, 1024 for USB 3)."""
     endpoints = usb._setting.iterEndpoints()  # noqa: SLF001  # adb-shell has it and shows it nowhere

@@ -70,6 +70,15 @@ def list_usb() -> list[Seen]:
     return []
 
 
+def on_the_bus() -> frozenset[tuple[int, int]]:
+    """Return bus and address of every USB device that has an ADB interface; opens none, so nobody is disturbed."""
+    from usbsync.transport.adb_usb import address, phones  # noqa: PLC0415
+
+    with suppress(NoPhone):
+        return frozenset(map(address, phones()))
+    return frozenset()
+
+
 def list_server() -> list[Seen]:
     """List what a running adb server knows; empty when none is running. Never starts one."""
     from usbsync.transport.adb_server import devices  # noqa: PLC0415

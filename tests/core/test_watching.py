@@ -1,0 +1,180 @@
+"""When phones are synced by themselves: every state that can be reached, and what must hold in each."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from usbsync.core.watching import (
+    BACKOFF,
+    LONGEST_BACKOFF,
+    TRIES,
+    Allowed,
+    AnkiClosed,
+    AnkiOpened,
+    Asked,
+    Done,
+    Failed,
+    Left,
+    Moved,
+    Revoked,
+    Standing,
+    Sync,
+    Tell,
+    Tick,
+    Topic,
+    Why,
+    came,
+    next_due,
+    step,
+)
+
+ANY_TIME = (
+    Allowed(),
+    Revoked(),
+    Moved(),
+    AnkiOpened(),
+    AnkiClosed(changed=True),
+    AnkiClosed(changed=False),
+    Tick(),
+    Left(),
+)
+OF_A_SYNC = (Asked(), Done(news=True), Done(news=False), *map(Failed, Why))
+LATE = 1e9
+
+
+def beginnings():
+    for allowed in (True, False):
+        for known in (True, False):
+            for anki_open in (True, False):
+                yield came(0.0, allowed=allowed, known=known, anki_open=anki_open)[0]
+
+
+def reachable():
+    """Every state, the moment left out; each with every event that can happen in it, and what comes of it."""
+    seen, todo = set(), [replace(phone, due=0.0) for phone in beginnings()]
+    while todo:
+        phone = todo.pop()
+        if phone in seen:
+            continue
+        seen.add(phone)
+        running = phone.standing is Standing.SYNCING
+        for event in ANY_TIME + (OF_A_SYNC if running else ()):
+            after, actions = step(phone, event, LATE)
+            yield phone, event, after, actions
+            todo.append(replace(after, due=0.0))
+
+
+ALL = list(reachable())
+
+
+def test_all_states_are_looked_at():
+    assert {phone.standing for phone, *_ in ALL} == set(Standing)
+    assert len({phone for phone, *_ in ALL}) > 200
+
+
+def test_a_sync_begins_only_where_it_may():
+    for phone, event, after, actions in ALL:
+        if Sync() in actions:
+            assert phone.standing is Standing.DUE, event
+            assert not phone.anki_open
+            assert after.standing is Standing.SYNCING
+
+
+def test_a_sync_that_runs_is_not_begun_again_and_ends_by_its_own_end():
+    for phone, event, after, actions in ALL:
+        if phone.standing is Standing.SYNCING and event not in OF_A_SYNC:
+            assert Sync() not in actions
+            assert after.standing in {Standing.SYNCING, Standing.UNASKED}
+
+
+def test_who_was_not_allowed_is_never_synced_before_somebody_says_so():
+    for phone, event, after, actions in ALL:
+        if phone.standing is Standing.UNASKED:
+            assert Sync() not in actions
+            assert after.standing is (Standing.DUE if event == Allowed() else Standing.UNASKED)
+
+
+def test_nothing_is_told_twice_but_what_was_done():
+    for phone, event, _after, actions in ALL:
+        told = [action.topic for action in actions if isinstance(action, Tell)]
+        assert not set(told) & phone.told - {Topic.DONE}, event
+        assert len(actions) <= 1
+
+
+def test_a_sync_without_news_is_quiet():
+    assert {actions for _, event, _, actions in ALL if event == Done(news=False)} == {()}
+    assert {actions for _, event, _, actions in ALL if event == Done(news=True)} == {(Tell(Topic.DONE),)}
+
+
+def test_never_busy_after_a_tick_nothing_is_due_at_once():
+    for _phone, event, after, _actions in ALL:
+        if event == Tick():
+            assert after.standing is not Standing.DUE
+        if isinstance(event, Failed) and after.standing is Standing.DUE:
+            assert after.due >= LATE + BACKOFF
+
+
+def test_whatever_happened_a_phone_that_may_be_synced_is_once_anki_closes():
+    """The liveness beside the safety above."""
+    for phone, _event, after, _actions in ALL:
+        if after.standing in {Standing.SYNCING, Standing.UNASKED}:
+            continue
+        later, _ = step(after, AnkiClosed(changed=True), LATE)
+        _, actions = step(later, Tick(), LATE * 2)
+        assert actions == (Sync(),), phone
+
+
+def test_a_phone_that_waits_is_synced_though_nothing_changed_on_the_desktop():
+    for phone, _event, _after, _actions in ALL:
+        if phone.standing is Standing.WAITING:
+            assert step(phone, AnkiClosed(changed=False), 0.0)[0].standing is Standing.DUE
+
+
+def test_at_rest_anki_closing_without_changes_wakes_nobody():
+    for phone, _event, _after, _actions in ALL:
+        if phone.standing is Standing.RESTING:
+            assert step(phone, AnkiClosed(changed=False), 0.0)[0].standing is Standing.RESTING
+
+
+@pytest.mark.parametrize("why", [Why.TAP, Why.PASSING, Why.CABLE])
+def test_failures_are_tried_again_later_each_time_and_not_for_ever(why):
+    phone, _ = came(0.0, allowed=True, known=True, anki_open=False)
+    now, waits, told = 0.0, [], []
+    while phone.standing is Standing.DUE:
+        assert step(phone, Tick(), phone.due - 0.01) == (phone, ())
+        now = phone.due
+        phone, _ = step(phone, Tick(), now)
+        phone, actions = step(phone, Failed(why), now)
+        told += actions
+        waits.append(phone.due - now)
+    assert len(told) == 1
+    assert phone.failures == TRIES
+    assert all(a < b or b == LONGEST_BACKOFF for a, b in pairwise(waits[:-1]))
+    assert step(phone, Moved(), now)[0].standing is Standing.DUE  # unlocked, or plugged in again
+
+
+@pytest.mark.parametrize("why", Why)
+def test_a_cable_pulled_in_the_middle_is_told_once_it_is_out(why):
+    phone, _ = came(0.0, allowed=True, known=True, anki_open=False)
+    assert step(phone, Left(), 0.0)[1] == ()
+    phone, _ = step(phone, Tick(), 1.0)
+    phone, actions = step(phone, Failed(why), 1.0)
+    assert (actions == ()) == (why in {Why.CABLE, Why.PASSING})
+    assert step(phone, Left(), 1.1)[1] == ((Tell(Topic.CUT),) if why is Why.CABLE else ())
+
+
+def test_a_strange_phone_is_told_of_once_ever():
+    assert came(0.0, allowed=False, known=False, anki_open=False)[1] == (Tell(Topic.ASK),)
+    assert came(0.0, allowed=False, known=True, anki_open=False)[1] == ()
+    assert came(0.0, allowed=True, known=False, anki_open=False)[1] == ()
+
+
+def test_the_next_moment_is_the_earliest_of_those_due():
+    due, _ = came(5.0, allowed=True, known=True, anki_open=False)
+    later, _ = came(7.0, allowed=True, known=True, anki_open=False)
+    resting = replace(due, standing=Standing.RESTING, due=1.0)
+    assert next_due({"a": later, "b": due, "c": resting}) == due.due
+    assert next_due({"c": resting}) is None

@@ -1,0 +1,330 @@
+"""The watch, on real pairs: synced when a phone comes, when Anki closes, never twice at once, never unasked."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from queue import SimpleQueue
+
+import pytest
+from session.scenes import fresh, with_past
+from worlds import add_note, editing
+
+from usbsync.core.watching import LONGEST_BACKOFF, Standing, Topic
+from usbsync.device.watch import Hint, Wakers
+from usbsync.errors import DamagedData, PhoneGone, PhoneUnauthorized
+from usbsync.session.consent import answer, revoke
+from usbsync.session.report import Report, Result
+from usbsync.session.sync import sync
+from usbsync.session.watch import Watch
+from usbsync.state.consent import NAME, Answer
+from usbsync.state.home import state_home
+
+HOLD = "import sys; from anki.collection import Collection; c = Collection(sys.argv[1]); print('open', flush=True); sys.stdin.readline(); c.close()"
+
+
+class Voice:
+    def __init__(self):
+        self.told, self.notes = [], []
+
+    def tell(self, phone, topic, about):
+        self.told.append((phone, topic))
+
+    def note(self, text):
+        self.notes.append(text)
+
+
+class Plugs:
+    """A source whose phones are plugged in by the test."""
+
+    def __init__(self):
+        self.hints, self.folders, self.phones, self.stopped = SimpleQueue(), (), {}, False
+
+    def start(self): ...
+    def stop(self):
+        self.stopped = True
+
+    def watch(self, folder): ...
+    def here(self):
+        return dict(self.phones)
+
+    def plug(self, name):
+        self.phones[name] = None
+        self.hints.put(Hint(fresh=frozenset({name})))
+
+    def unplug(self, name):
+        del self.phones[name]
+        self.hints.put(Hint())
+
+    def touched(self, path):
+        self.hints.put(Hint(file=path))
+
+
+class Clock:
+    """The watch's clock: what is due in an hour is due at once."""
+
+    def __init__(self):
+        self.ahead = 0.0
+
+    def __call__(self):
+        return time.monotonic() + self.ahead
+
+
+class Scene:
+    def __init__(self, world, run=sync):
+        self.world, self.voice, self.plugs, self.clock, self.runs = world, Voice(), Plugs(), Clock(), []
+        self.name = f"folder:{world.phone.parent}"
+        self.outcome = run
+        self.options = replace(world.options(), device=None)
+        self.watch = Watch(self.options, self.voice, self.plugs, clock=self.clock, run=self.sync)
+
+    def sync(self, options, talk):
+        self.runs.append(options.device)
+        return self.outcome(options, talk)
+
+    def settle(self):
+        """Go on until nothing is due."""
+        for _ in range(40):
+            if self.plugs.hints.empty() and not any(
+                phone.standing is Standing.DUE for phone in self.watch.phones.values()
+            ):
+                return
+            self.clock.ahead += LONGEST_BACKOFF
+            self.watch.turn(most=0.01)
+        raise AssertionError(self.watch.phones)
+
+    def topics(self):
+        return [topic for _, topic in self.voice.told]
+
+
+@pytest.fixture
+def scene(tmp_path):
+    found = Scene(with_past(tmp_path / "w"))
+    answer(found.options, found.name, Answer.YES)
+    found.watch.begin()
+    return found
+
+
+@contextmanager
+def anki(collection):
+    """Have a process hold the collection, as Anki does."""
+    command = [sys.executable, "-c", HOLD, str(collection)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "open\n"
+        try:
+            yield holder
+        finally:
+            holder.communicate("\n")
+
+
+def edit(path, text="from the desk"):
+    with editing(path) as col:
+        add_note(col, "Basic", [text, "x"], 1)
+
+
+def test_a_phone_that_comes_is_synced_and_then_left_alone(scene):
+    edit(scene.world.desktop)
+    scene.plugs.plug(scene.name)
+    scene.settle()
+    assert scene.topics() == [Topic.DONE]
+    assert len(scene.runs) == 1
+    scene.plugs.unplug(scene.name)
+    scene.settle()
+    scene.plugs.plug(scene.name)
+    scene.settle()
+    assert len(scene.runs) == 2
+    assert scene.topics() == [Topic.DONE]  # nothing changed: quiet
+
+
+def test_plugged_in_anew_too_fast_to_be_missed_it_is_synced_again(scene):
+    for _ in range(2):
+        scene.plugs.plug(scene.name)
+        scene.settle()
+    assert len(scene.runs) == 2
+
+
+def test_a_strange_phone_is_told_of_once_and_not_touched(scene, tmp_path):
+    stranger = f"folder:{tmp_path / 'stranger'}"
+    fresh(tmp_path / "stranger" / "collection.anki2")
+    before = (tmp_path / "stranger" / "collection.anki2").read_bytes()
+    for _ in range(3):
+        scene.plugs.plug(stranger)
+        scene.settle()
+        scene.plugs.unplug(stranger)
+        scene.settle()
+    assert scene.voice.told == [(stranger, Topic.ASK)]
+    assert scene.runs == []
+    assert (tmp_path / "stranger" / "collection.anki2").read_bytes() == before
+
+
+def test_allowed_while_it_is_plugged_in_it_is_synced_and_revoked_it_is_not(scene):
+    home = state_home(scene.options.environ)
+    revoke(scene.options, scene.name)
+    scene.plugs.touched(home / NAME)
+    scene.plugs.plug(scene.name)
+    scene.settle()
+    assert scene.runs == []
+    answer(scene.options, scene.name, Answer.YES)
+    scene.plugs.touched(home / NAME)
+    scene.settle()
+    assert len(scene.runs) == 1
+    revoke(scene.options)
+    scene.plugs.touched(home / NAME)
+    scene.plugs.plug(scene.name)
+    scene.settle()
+    assert len(scene.runs) == 1
+
+
+def test_anki_open_when_the_phone_comes_it_waits_and_syncs_when_anki_closes(scene):
+    with anki(scene.world.desktop):
+        scene.plugs.plug(scene.name)
+        scene.settle()
+        scene.watch.turn(most=0.01)
+        assert (scene.runs, scene.topics()) == ([], [Topic.CLOSE_ANKI])
+    scene.plugs.touched(scene.world.desktop)
+    scene.settle()
+    scene.watch.turn(most=0.01)
+    scene.settle()
+    assert len(scene.runs) == 1
+    assert scene.watch.phones[scene.name].standing is Standing.RESTING
+
+
+@pytest.mark.parametrize("changed", [True, False])
+def test_anki_closed_with_changes_and_the_phone_plugged_in(scene, changed):
+    scene.plugs.plug(scene.name)
+    scene.settle()
+    before = scene.world.desktop.read_bytes()
+    with anki(scene.world.desktop):
+        scene.plugs.touched(scene.world.desktop)
+        scene.watch.turn(most=0.01)
+    if changed:
+        edit(scene.world.desktop)
+    else:
+        scene.world.desktop.write_bytes(before)  # opening a collection may write into it
+    scene.plugs.touched(scene.world.desktop)
+    scene.watch.turn(most=0.01)
+    scene.settle()
+    assert len(scene.runs) == (2 if changed else 1)
+
+
+def test_a_phone_is_synced_with_the_collection_it_was_allowed_for(scene, tmp_path):
+    other = fresh(tmp_path / "other" / "collection.anki2")
+    scene.watch._options = replace(scene.options, collection=other)
+    before = other.read_bytes()
+    edit(scene.world.desktop)
+    scene.plugs.plug(scene.name)
+    scene.settle()
+    assert scene.topics() == [Topic.DONE]
+    assert other.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("error", "topics", "runs"),
+    [
+        (DamagedData("no"), [Topic.FAILED], 1),
+        (PhoneGone("gone"), [Topic.FAILED], 10),
+        (PhoneUnauthorized("no"), [Topic.TAP], 10),
+        (ValueError("a bug"), [Topic.FAILED], 1),
+        (OSError(5, "I/O error"), [Topic.FAILED], 10),
+    ],
+)
+def test_what_fails_is_told_once_and_ends_nothing(scene, capsys, error, topics, runs):
+    def fail(_options, _talk):
+        raise error
+
+    scene.outcome = fail
+    scene.plugs.plug(scene.name)
+    scene.settle()
+    assert (scene.topics(), len(scene.runs)) == (topics, runs)
+    scene.outcome = sync
+    edit(scene.world.desktop)
+    scene.plugs.plug(scene.name)
+    scene.settle()
+    assert scene.topics() == [*topics, Topic.DONE]
+
+
+def test_a_cable_pulled_in_mid_sync_is_told_and_the_next_plug_finishes(scene):
+    def pull(_options, _talk):
+        scene.plugs.unplug(scene.name)
+        raise PhoneGone("gone")
+
+    scene.outcome = pull
+    scene.plugs.plug(scene.name)
+    scene.settle()
+    assert (scene.topics(), len(scene.runs)) == ([Topic.CUT], 1)
+    scene.outcome = sync
+    edit(scene.world.desktop)
+    scene.plugs.plug(scene.name)
+    scene.settle()
+    assert scene.topics() == [Topic.CUT, Topic.DONE]
+
+
+def test_a_phone_that_asks_is_told_what_to_tap(scene):
+    def ask(_options, talk):
+        talk.waiting()
+        return Report(Result.UNCHANGED, {})
+
+    scene.outcome = ask
+    scene.plugs.plug(scene.name)
+    scene.settle()
+    assert scene.topics() == [Topic.TAP]
+
+
+def test_garbled_answers_allow_nothing_and_are_told(tmp_path):
+    scene = Scene(with_past(tmp_path / "w"))
+    answer(scene.options, scene.name, Answer.YES)
+    path = state_home(scene.options.environ) / NAME
+    path.write_bytes(path.read_bytes()[:-5])
+    scene.watch.begin()
+    assert any("damaged" in note for note in scene.voice.notes)
+    scene.plugs.plug(scene.name)
+    before = path.read_bytes()
+    scene.settle()
+    assert scene.runs == []
+    assert path.read_bytes() == before
+
+
+def test_a_folder_that_is_mounted_is_noticed_and_a_file_that_changes_too(tmp_path):
+    """The real wakers: a poll for folders, watchdog for files."""
+
+    class Nobody:
+        def list_server(self):
+            return []
+
+        def list_usb(self):
+            return []
+
+        def on_the_bus(self):
+            return frozenset()
+
+    card = tmp_path / "card"
+    wakers = Wakers(via=Nobody(), udev=False, every=0.02, folders=[f"folder:{card}"])
+    wakers.watch(tmp_path)
+    wakers.start()
+    try:
+        assert wakers.here() == {}
+        card.mkdir()
+        hints = [wakers.hints.get(timeout=5)]
+        while any(hint.file for hint in hints[-1:]):
+            hints.append(wakers.hints.get(timeout=5))
+        assert wakers.here() == {f"folder:{card}": None}
+        (tmp_path / "collection.anki2-wal").write_text("x")
+        while hints[-1].file != tmp_path / "collection.anki2-wal":
+            hints.append(wakers.hints.get(timeout=5))
+    finally:
+        wakers.stop()
+
+
+def test_the_watch_ends_when_it_is_told_to(scene):
+    ended = threading.Event()
+    thread = threading.Thread(target=scene.watch.run, args=(ended.is_set,))
+    thread.start()
+    ended.set()
+    scene.plugs.plug(scene.name)
+    thread.join(20)
+    assert not thread.is_alive()
+    assert scene.plugs.stopped

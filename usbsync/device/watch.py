@@ -1,0 +1,147 @@
+"""What wakes the watch: udev's word of phones coming and going, a slow look at what udev does not tell, changed files.
+
+All of it ends as hints in one queue, from threads of their own; a hint says only where to look.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, Protocol
+
+from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.observers import Observer
+
+from usbsync.device.detect import SeenPhone, seen_phones
+from usbsync.transport import ways
+from usbsync.transport.paths import said
+
+EVERY = 5.0
+"""Seconds between two looks at an adb server's list and at folders; at the USB bus only where there is no udev."""
+FOLDER = "folder:"
+_UDEV = Path("/run/udev/control")
+_ADB = ":ff4201:"
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """Something may have happened: to phones (`fresh`: these were plugged in just now), or to a file."""
+
+    fresh: frozenset[str] = frozenset()
+    file: Path | None = None
+
+
+class Looks(Protocol):
+    """The functions of `usbsync.transport.ways` that look; tests give their own."""
+
+    def on_the_bus(self) -> frozenset[tuple[int, int]]:
+        """Return bus and address of every USB device that has an ADB interface."""
+
+    def list_server(self) -> list[ways.Seen]:
+        """List what a running adb server knows."""
+
+
+class Wakers:
+    """Everything that puts hints into the queue, and the phones that are here now."""
+
+    def __init__(
+        self,
+        *,
+        via: Any = ways,
+        udev: bool | None = None,
+        every: float = EVERY,
+        folders: Collection[str] = (),
+    ) -> None:
+        """Prepare; `udev` says whether it tells of phones (None: if it runs), `folders` are mounted phones' names."""
+        self.hints: SimpleQueue[Hint] = SimpleQueue()
+        self.folders = folders
+        self._via = via
+        self._udev = _UDEV.exists() and sys.platform == "linux" if udev is None else udev
+        self._every = every
+        self._stop = threading.Event()
+        self._files = Observer()
+        self._watched: set[Path] = set()
+        self._mounted: frozenset[str] = frozenset()
+        self._stops: list[Callable[[], None]] = []
+
+    def start(self) -> None:
+        """Begin to listen; what happens from here on is not missed."""
+        self._files.start()
+        if self._udev:
+            self._stops.append(_listen(self.hints.put))
+        before = self._look()
+        poll = threading.Thread(target=self._poll, args=(before,), name="usbsync-poll", daemon=True)
+        poll.start()
+
+    def stop(self) -> None:
+        """End all threads; nothing is waited for that may hang in a dead mount."""
+        self._stop.set()
+        self._files.stop()
+        for stop in self._stops:
+            stop()
+
+    def watch(self, folder: Path) -> None:
+        """Give hints about the files of a folder, not of those below it; again and again for one is no matter."""
+        if folder not in self._watched and folder.is_dir():
+            self._files.schedule(_Handler(self.hints.put), str(folder))
+            self._watched.add(folder)
+
+    def here(self) -> Mapping[str, SeenPhone | None]:
+        """Return the phones that are plugged in, by name; None for a mounted folder."""
+        seen = {phone.serial: phone for phone in seen_phones(via=self._via)}
+        return {**seen, **dict.fromkeys(self._mounted)}
+
+    def _poll(self, before: _Look) -> None:
+        while not self._stop.wait(self._every):
+            now = self._look()
+            if now != before:
+                fresh = now.server.keys() if now.bus - before.bus else set[str]()
+                self.hints.put(Hint(fresh=frozenset(fresh)))
+            before = now
+
+    def _look(self) -> _Look:
+        self._mounted = frozenset(name for name in self.folders if Path(name.removeprefix(FOLDER)).is_dir())
+        bus = frozenset[tuple[int, int]]() if self._udev else self._via.on_the_bus()
+        return _Look({seen.serial: seen.state for seen in self._via.list_server()}, bus, self._mounted)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    server: Mapping[str, str]
+    bus: frozenset[tuple[int, int]]
+    mounted: frozenset[str]
+
+
+class _Handler(FileSystemEventHandler):
+    def __init__(self, put: Callable[[Hint], None]) -> None:
+        self._put = put
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        """Pass on what changed a file; that one was read is nothing new."""
+        if event.event_type not in {"opened", "closed_no_write"}:
+            for path in {event.src_path, event.dest_path} - {""}:
+                self._put(Hint(file=Path(str(path))))
+
+
+def _listen(put: Callable[[Hint], None]) -> Callable[[], None]:
+    """Have udev tell of USB phones, its rules applied; returns what ends it."""
+    import pyudev  # noqa: PLC0415 - Linux only
+
+    monitor = pyudev.Monitor.from_netlink(pyudev.Context())
+    monitor.filter_by("usb", "usb_device")
+    observer = pyudev.MonitorObserver(monitor, callback=lambda device: _tell(device, put), daemon=True)
+    observer.start()
+    return observer.send_stop  # type: ignore[no-any-return]
+
+
+def _tell(device: Any, put: Callable[[Hint], None]) -> None:
+    """Turn one uevent into a hint; one of a device that is no phone is passed over, where that can be known."""
+    if device.action == "remove":
+        put(Hint())
+    elif _ADB in (device.properties.get("ID_USB_INTERFACES") or ""):
+        serial = said(device.attributes.get("serial") or b"", most=64)
+        put(Hint(fresh=frozenset({serial}) if device.action == "add" else frozenset()))

@@ -1,0 +1,336 @@
+"""Watching: phones that may be synced by themselves are, whenever that can be. `core/watching.py` decides; this does it.
+
+One thread does everything but waiting for news: one sync at a time, and what happens meanwhile is looked at afterwards.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Protocol
+
+from usbsync.collection.lock import is_open
+from usbsync.core import watching as core
+from usbsync.core.conflict import Side
+from usbsync.core.watching import Event, Phone, Topic, Why
+from usbsync.device.desktop import DesktopReplica, find_desktop
+from usbsync.device.detect import SeenPhone
+from usbsync.device.watch import Hint
+from usbsync.errors import (
+    AnkiOpen,
+    Busy,
+    NoPhone,
+    NoSpace,
+    PhoneClaimed,
+    PhoneFailed,
+    PhoneRefused,
+    PhoneUnauthorized,
+    UsbsyncError,
+    WhichPhone,
+)
+from usbsync.session.consent import by_itself
+from usbsync.session.options import Options
+from usbsync.session.replica import Replica
+from usbsync.session.report import Report, Result
+from usbsync.session.status import side_changed
+from usbsync.session.sync import sync
+from usbsync.session.talk import Silent, Talk
+from usbsync.state.ancestor import load_ancestor
+from usbsync.state.consent import NAME, Answer, Consent, load_consents, remember_consent
+from usbsync.state.files import private_folder
+from usbsync.state.home import state_home
+from usbsync.state.pair import known_pairs
+from usbsync.transport.ways import State, open_folder
+
+GATHER = 0.3
+"""Seconds in which hints are gathered: an event seldom comes alone."""
+LOOK_EVERY = 5.0
+"""Seconds between two looks at whether Anki is still open, while that matters: one that was killed changes no file."""
+
+About = Report | UsbsyncError | None
+
+
+class Voice(Protocol):
+    """Whoever tells the person."""
+
+    def tell(self, phone: str, topic: Topic, about: About) -> None:
+        """Tell of a phone."""
+
+    def note(self, text: str) -> None:
+        """Write a line for who looks at the journal."""
+
+
+class Source(Protocol):
+    """What wakes the watch: `device.watch.Wakers`; tests give their own."""
+
+    hints: SimpleQueue[Hint]
+    folders: Collection[str]
+
+    def start(self) -> None:
+        """Begin to listen."""
+
+    def stop(self) -> None:
+        """End it."""
+
+    def watch(self, folder: Path) -> None:
+        """Give hints about the files of a folder."""
+
+    def here(self) -> Mapping[str, SeenPhone | None]:
+        """Return the phones that are plugged in; None for a mounted folder."""
+
+
+class Watch:
+    """The phones that are plugged in, and what is done about each."""
+
+    def __init__(
+        self,
+        options: Options,
+        voice: Voice,
+        source: Source,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        run: Callable[[Options, Talk], Report] = sync,
+    ) -> None:
+        self.phones: dict[str, Phone] = {}
+        self._options, self._voice, self._source, self._clock, self._run = options, voice, source, clock, run
+        self._home = state_home(options.environ)
+        self._seen: Mapping[str, SeenPhone | None] = {}
+        self._consents: dict[str, Consent] = {}
+        self._about: dict[str, About] = {}
+        self._open: dict[Path, bool] = {}
+
+    def run(self, until: Callable[[], bool] = lambda: False) -> None:
+        """Watch until told otherwise, or interrupted."""
+        self.begin()
+        try:
+            while not until():
+                self.turn()
+        finally:
+            self._source.stop()
+
+    def begin(self) -> None:
+        """Listen, and look at what is there already."""
+        self._source.watch(private_folder(self._home))
+        self._reload()
+        self._source.start()
+        self._look(frozenset())
+
+    def turn(self, most: float | None = None) -> None:
+        """Wait for something to happen, `most` seconds, and do what is to be done about it."""
+        hints = self._gather(self._patience(most))
+        files = {hint.file for hint in hints if hint.file}
+        if self._home / NAME in files:
+            self._reload()
+        if any(hint.file is None for hint in hints):
+            self._look(frozenset().union(*(hint.fresh for hint in hints)))
+        self._look_at_anki()
+        for name in list(self.phones):
+            if name in self.phones:
+                self._happens(name, core.Tick())
+
+    # ---- waiting
+
+    def _patience(self, most: float | None) -> float | None:
+        """Return for how long nothing is to be done; None: for ever."""
+        due = core.next_due(self.phones)
+        waits = [] if due is None else [max(0.0, due - self._clock())]
+        waits += [LOOK_EVERY] if any(self._open.values()) and self.phones else []
+        return min([*waits, *([] if most is None else [most])], default=None)
+
+    def _gather(self, patience: float | None) -> list[Hint]:
+        hints: list[Hint] = []
+        try:
+            hints.append(self._source.hints.get(timeout=patience))
+            until = time.monotonic() + GATHER
+            while (left := until - time.monotonic()) > 0:
+                hints.append(self._source.hints.get(timeout=left))
+        except Empty:
+            pass
+        return hints
+
+    # ---- looking
+
+    def _look(self, fresh: frozenset[str]) -> None:
+        """Find out who came and who left; a phone that was plugged in anew left in between."""
+        before, self._seen = self._seen, self._source.here()
+        for name in [name for name in self.phones if name not in self._seen or name in fresh]:
+            self._happens(name, core.Left())
+            del self.phones[name]
+        for name, seen in self._seen.items():
+            if not name:
+                self._voice.note(f"a phone is there that this account cannot use ({seen}): usbsync setup")
+            elif name not in self.phones:
+                self._came(name)
+            elif _state(seen) != _state(before.get(name)):
+                self._happens(name, core.Moved())
+
+    def _came(self, name: str) -> None:
+        self._look_at_anki()
+        known = name in self._consents
+        phone, actions = core.came(
+            self._clock(),
+            allowed=by_itself(self._consents, name),
+            known=known,
+            anki_open=self._anki_open(name),
+        )
+        self._do(name, phone, actions)
+        if not known:
+            self._remember_told(name)
+
+    def _remember_told(self, name: str) -> None:
+        consent = Consent(name, Answer.TOLD, None, time.time())
+        try:
+            remember_consent(self._home, consent)
+        except UsbsyncError as error:
+            self._voice.note(f"{error}; {error.hint}")
+        self._consents = {**self._consents, name: consent}
+
+    def _reload(self) -> None:
+        """Read what people allowed; damage is told, and then nothing is."""
+        try:
+            self._consents = load_consents(self._home)
+        except UsbsyncError as error:
+            self._consents = {}
+            self._voice.note(f"{error}; {error.hint}")
+        allowed = {name for name in self._consents if by_itself(self._consents, name)}
+        self._source.folders = [name for name in allowed if name.startswith("folder:")]
+        for name in list(self.phones):
+            self._happens(name, core.Allowed() if name in allowed else core.Revoked())
+        for name in allowed:
+            if found := self._desktop(name):
+                self._source.watch(found.folder)
+
+    def _look_at_anki(self) -> None:
+        """Find out whether Anki was opened or closed."""
+        allowed = [name for name in self._consents if by_itself(self._consents, name)]
+        collections = {found.collection for name in allowed if (found := self._desktop(name))}
+        for collection in collections:
+            was, now = self._open.get(collection, False), is_open(collection)
+            self._open[collection] = now
+            if was != now:
+                self._anki_moved(collection, now=now)
+
+    def _anki_moved(self, collection: Path, *, now: bool) -> None:
+        for name in list(self.phones):
+            found = self._desktop(name)
+            if found and found.collection == collection:
+                closed = core.AnkiClosed(changed=not now and self._changed(found, name))
+                self._happens(name, core.AnkiOpened() if now else closed)
+
+    def _anki_open(self, name: str) -> bool:
+        found = self._desktop(name)
+        return bool(found and self._open.get(found.collection))
+
+    def _desktop(self, name: str) -> DesktopReplica | None:
+        """Return the collection that a phone is synced with: that for which it was allowed."""
+        options = self._options_for(name)
+        try:
+            return find_desktop(
+                collection=options.collection, profile=options.profile, environ=options.environ
+            )
+        except UsbsyncError:
+            return None  # the sync will say it
+
+    def _changed(self, found: DesktopReplica, name: str) -> bool:
+        """Say whether the desktop is not as the last sync with this phone left it; where that is unknown, yes."""
+        phone = name.removeprefix("folder:")
+        for pair in known_pairs(self._home):
+            if pair.desktop == str(found.collection) and (
+                pair.phone == phone or pair.phone.startswith(f"{phone}:")
+            ):
+                try:
+                    ancestor, home = load_ancestor(pair), open_folder(found.folder)
+                    place = (f"/{found.collection.name}", f"/{found.media_folder.name}")
+                    return ancestor is None or side_changed(Replica(Side.DESKTOP, home, *place), ancestor)
+                except UsbsyncError:
+                    return True
+        return True
+
+    # ---- doing
+
+    def _happens(self, name: str, event: Event) -> None:
+        self._do(name, *core.step(self.phones[name], event, self._clock()))
+
+    def _do(self, name: str, phone: Phone, actions: tuple[core.Action, ...]) -> None:
+        self.phones[name] = phone
+        for action in actions:
+            match action:
+                case core.Tell(topic):
+                    self._voice.tell(name, topic, self._about.get(name))
+                case core.Sync():
+                    self._sync(name)
+
+    def _sync(self, name: str) -> None:
+        self._voice.note(f"{name}: syncing")
+        if self.phones[name].failures:  # the way to it may be another one now: an adb server came or went
+            self._seen = {**self._seen, **self._source.here()}
+        about = self._about[name] = self._outcome(name)
+        if isinstance(about, UsbsyncError):
+            self._voice.note(f"{name}: {about}")
+            if isinstance(about, AnkiOpen) and (found := self._desktop(name)):
+                self._open[found.collection] = True
+            self._happens(name, core.Failed(why(about)))
+        else:
+            self._voice.note(f"{name}: {about.result.value}")
+            self._happens(name, core.Done(news=about.result is not Result.UNCHANGED))
+
+    def _outcome(self, name: str) -> Report | UsbsyncError:
+        """Sync, and return what became of it: nothing that goes wrong in a sync ends the watch."""
+        try:
+            return self._run(self._options_for(name), _Watched(self._voice, self._asked(name)))
+        except UsbsyncError as error:
+            return error
+        except OSError as error:
+            return PhoneFailed(f"{error}; both sides are whole")
+        except Exception as error:  # noqa: BLE001
+            traceback.print_exc(file=sys.stderr)
+            return UsbsyncError(f"{type(error).__name__}: {error}")
+
+    def _asked(self, name: str) -> Callable[[], None]:
+        return lambda: self._happens(name, core.Asked())
+
+    def _options_for(self, name: str) -> Options:
+        consent = self._consents.get(name)
+        collection = Path(consent.collection) if consent and consent.collection else self._options.collection
+        seen = self._seen.get(name)
+        return replace(self._options, device=seen.spec if seen else name, collection=collection)
+
+
+def why(error: UsbsyncError) -> Why:
+    """Say whether it may be another thing the next time."""
+    match error:
+        case AnkiOpen():
+            return Why.ANKI_OPEN
+        case PhoneUnauthorized():
+            return Why.TAP
+        case NoSpace() | PhoneRefused() | WhichPhone():
+            return Why.FINAL
+        case PhoneClaimed() | NoPhone() | Busy():
+            return Why.PASSING
+        case PhoneFailed():
+            return Why.CABLE
+    return Why.FINAL
+
+
+def _state(seen: SeenPhone | None) -> State | None:
+    return seen.state if seen else None
+
+
+class _Watched(Silent):
+    """Nobody is watching a sync that came about by itself; what is worth a line goes to the journal."""
+
+    def __init__(self, voice: Voice, asked: Callable[[], None]) -> None:
+        self._voice, self._asked = voice, asked
+
+    def note(self, text: str) -> None:
+        """Write a line."""
+        self._voice.note(text)
+
+    def waiting(self) -> None:
+        """Say what to tap."""
+        self._asked()
