@@ -211,6 +211,36 @@ def test_anki_closed_with_changes_and_the_phone_plugged_in(scene, changed):
     assert len(scene.runs) == (2 if changed else 1)
 
 
+def test_anki_open_too_shortly_to_be_seen(scene):
+    scene.plugs.plug(scene.name)
+    scene.settle()
+    scene.watch.turn(most=0.01)
+    edit(scene.world.desktop)
+    scene.watch.turn(most=0.01)
+    scene.settle()
+    assert len(scene.runs) == 2
+    scene.watch.turn(most=0.01)  # what our own sync wrote is no news
+    scene.settle()
+    assert len(scene.runs) == 2
+
+
+def test_what_one_phone_brings_goes_to_the_other_too(scene, tmp_path):
+    other = tmp_path / "w" / "other"
+    other.mkdir()
+    fresh(other / "collection.anki2", notes=0)
+    answer(scene.options, f"folder:{other}", Answer.YES)
+    scene.watch._reload()
+    scene.plugs.plug(f"folder:{other}")
+    scene.settle()
+    edit(scene.world.phone, "from the train")
+    scene.plugs.plug(scene.name)
+    scene.settle()
+    scene.watch.turn(most=0.01)
+    scene.settle()
+    with editing(other / "collection.anki2") as col:
+        assert col.find_notes("train")
+
+
 def test_a_phone_is_synced_with_the_collection_it_was_allowed_for(scene, tmp_path):
     other = fresh(tmp_path / "other" / "collection.anki2")
     scene.watch._options = replace(scene.options, collection=other)

@@ -103,6 +103,7 @@ class Watch:
         self._consents: dict[str, Consent] = {}
         self._about: dict[str, About] = {}
         self._open: dict[Path, bool] = {}
+        self._stamps: dict[Path, tuple[int, ...] | None] = {}
 
     def run(self, until: Callable[[], bool] = lambda: False) -> None:
         """Watch until told otherwise, or interrupted."""
@@ -211,8 +212,12 @@ class Watch:
         collections = {found.collection for name in allowed if (found := self._desktop(name))}
         for collection in collections:
             was, now = self._open.get(collection, False), is_open(collection)
-            self._open[collection] = now
-            if was != now:
+            stamp = None if now else _stamp(collection)
+            written = not now and self._stamps.get(collection, stamp) != stamp
+            self._open[collection], self._stamps[collection] = now, stamp
+            if (
+                was != now or written
+            ):  # written: it was open too shortly to be seen, or another phone brought news
                 self._anki_moved(collection, now=now)
 
     def _anki_moved(self, collection: Path, *, now: bool) -> None:
@@ -315,6 +320,15 @@ def why(error: UsbsyncError) -> Why:
         case PhoneFailed():
             return Why.CABLE
     return Why.FINAL
+
+
+def _stamp(path: Path) -> tuple[int, ...] | None:
+    """Tell a file from what it was before."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _state(seen: SeenPhone | None) -> State | None:
