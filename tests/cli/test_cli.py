@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -133,7 +134,7 @@ def test_conflicts_are_listed_shown_and_taken(world: World) -> None:
     (conflict,) = json.loads(world.run("conflicts", *where, "--json").stdout)["conflicts"]
     assert conflict["desktop"] == "from the desk"
     assert "from the desk" in world.run("conflicts", *where).stdout
-    assert "from the train" in world.run("conflicts", "show", "1", *where).stdout
+    assert "[-back 0-]{+from the train+}" in world.run("conflicts", "show", "1", *where).stdout
     assert "taken" in world.run("conflicts", "take", "1", *world.words).stdout
     with editing(world.phone) as col:
         assert col.get_note(note_ids(col)[0]).fields[1] == "from the desk"
@@ -142,3 +143,39 @@ def test_conflicts_are_listed_shown_and_taken(world: World) -> None:
     world.run("undo", listed[1]["id"], *world.words)
     with editing(world.phone) as col:
         assert col.get_note(note_ids(col)[0]).fields[1] == "from the train"
+
+
+def test_a_person_at_a_terminal_is_asked(world: World) -> None:
+    world.run("sync", *world.words)
+    for path, who in ((world.desktop, "desk"), (world.phone, "train")):
+        with editing(path) as col:
+            for nid in note_ids(col)[:2]:
+                edit_field(col, nid, 1, f"from the {who}")
+    asked = ["sync", *world.words, "--prefer", "ask"]
+    assert "nobody to ask" in world.run(*asked, code=4).stderr
+    assert "nothing was changed" in typed(world, asked, "what?", "s", code=4)
+    said = typed(world, asked, "d all")
+    assert "1 of 2" in said
+    assert "[-back 0-]" in said
+    assert "{+from the desk+}" in said
+    assert said.count("newest or stop [newest]") == 1
+    with editing(world.phone) as col:
+        assert [col.get_note(nid).fields[1] for nid in note_ids(col)[:2]] == ["from the desk"] * 2
+
+
+def typed(world: World, words: list[str], *answers: str, code: int = 0) -> str:
+    """Run the program at a terminal of its own, and type; returns all that it wrote."""
+    terminal, inside = os.openpty()
+    environ = {**world.environ, "TERM": "xterm", "COLUMNS": "100", "NO_COLOR": "1"}
+    with subprocess.Popen(
+        [*PROGRAM, *words], env=environ, stdin=inside, stdout=inside, stderr=inside, start_new_session=True
+    ) as program:
+        os.close(inside)
+        os.write(terminal, "".join(f"{answer}\n" for answer in answers).encode())
+        said = b""
+        with suppress(OSError):  # EIO: the program has closed its end
+            while found := os.read(terminal, 4096):
+                said += found
+        os.close(terminal)
+    assert program.returncode == code, said
+    return said.decode()

@@ -6,18 +6,19 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.text import Text
 
 from usbsync import __version__
 from usbsync.cli.auto import auto, offer
 from usbsync.cli.common import options_of, show
+from usbsync.cli.compare import Comparison
 from usbsync.cli.render import (
     render_backups,
     render_conflicts,
     render_devices,
     render_report,
     render_status,
-    side_by_side,
 )
 from usbsync.cli.terminal import Terminal
 from usbsync.core.conflict import Logic, Policy
@@ -255,7 +256,7 @@ def show_conflict(
     found = past(options_of(collection=collection, profile=profile))
     if found is None:
         raise UsageError("the last merge had no conflict", hint="there is nothing to show")
-    show(side_by_side(found.number(number), whole=True), json_=False, data={})
+    Console(highlight=False).print(Comparison(found.number(number), whole=True))
 
 
 @conflicts_app.command("take")

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from usbsync.core.conflict import Conflict, Side, Weight
 from usbsync.core.media import MediaConflict, Skipped
+from usbsync.core.words import printable
 from usbsync.device.detect import SeenPhone
 from usbsync.session.report import Counts, Report, Result
 from usbsync.session.status import Status
@@ -38,6 +39,7 @@ _KINDS = {
 _SHOWN = 20
 _FEW = 3
 _WIDTH = 40
+_WORDS = 500  # as many as could be seen, and more
 
 
 def render_report(report: Report) -> Text:
@@ -111,31 +113,35 @@ def render_conflicts(conflicts: Sequence[Conflict]) -> Text:
     return text.append("hint: usbsync conflicts take NUMBER takes the other side's after all")
 
 
-def side_by_side(conflict: Conflict, *, whole: bool = False) -> Text:
-    """Show one conflict, the differing words marked; in one line each unless it is to be whole."""
-    text = Text(f'  {_KINDS.get(conflict.kind, (conflict.kind,))[0]} "{conflict.title}", {conflict.unit}\n')
+def named(conflict: Conflict) -> str:
+    """Say what a conflict is about."""
+    return f'{_KINDS.get(conflict.kind, (conflict.kind,))[0]} "{conflict.title}", {conflict.unit}'
+
+
+def side_by_side(conflict: Conflict) -> Text:
+    """Show one conflict in a line for each side, the differing words marked."""
+    text = Text(f"  {printable(named(conflict))}\n")
     for side in Side:
         mine = conflict.desktop if side is Side.DESKTOP else conflict.phone
         other = conflict.phone if side is Side.DESKTOP else conflict.desktop
         mark = "✓" if conflict.chosen is side else " "
         text.append(f"    {mark} {side.value:<8} ")
-        text.append_text(_marked(mine, other, whole=whole))
+        text.append_text(_marked(mine, other))
         text.append("\n")
-    text.append(f"      {conflict.reason}\n", style="dim")
+    text.append(f"      {printable(conflict.reason)}\n", style="dim")
     return text
 
 
-def _marked(mine: str | None, other: str | None, *, whole: bool) -> Text:
+def _marked(mine: str | None, other: str | None) -> Text:
     """Return one line of a text, with the words that the other lacks set apart."""
     if mine is None:
         return Text("(none)")
-    words, others = mine.split(), (other or "").split()
+    words, others = printable(mine).split()[:_WORDS], printable(other or "").split()[:_WORDS]
     text = Text()
     for tag, a1, a2, _b1, _b2 in difflib.SequenceMatcher(a=words, b=others, autojunk=False).get_opcodes():
         if a1 < a2:
             text.append(" ".join(words[a1:a2]) + " ", style="" if tag == "equal" else "bold underline")
-    if not whole:
-        text.truncate(_WIDTH * 2, overflow="ellipsis")
+    text.truncate(_WIDTH * 2, overflow="ellipsis")
     return text
 
 

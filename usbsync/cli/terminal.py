@@ -19,8 +19,8 @@ from rich.progress import (
 )
 from rich.prompt import Confirm, Prompt
 
-from usbsync.cli.render import side_by_side
-from usbsync.core.conflict import Conflict, Side
+from usbsync.cli.compare import Comparison
+from usbsync.core.asking import Answer, Choice, Question, read_answer
 from usbsync.core.first import First
 from usbsync.transport.base import OnBytes
 
@@ -91,14 +91,28 @@ class Terminal:
         question = f"Sync {phone} by itself when it is plugged in?"
         return Confirm.ask(escape(question), console=self._console, default=False)
 
-    def settle(self, conflict: Conflict) -> Side | None:
-        """Ask who stands."""
+    def settle(self, question: Question) -> Answer | None:
+        """Ask who stands; the end of what can be typed means stop."""
         if not self.can_ask:
             return None
         self._progress.stop()
-        self._console.print(side_by_side(conflict))
-        choice = Prompt.ask(
-            "Keep", choices=["desktop", "phone"], console=self._console, default=conflict.chosen.value
-        )
+        self.note("")
+        head = f"{question.number} of {question.total}: " if question.total > 1 else ""
+        self._console.print(Comparison(question.conflict, head=head))
+        answer = self._read(question)
         self._progress.start()
-        return Side(choice)
+        return answer
+
+    def _read(self, question: Question) -> Answer:
+        stands = question.conflict.chosen.value
+        self.note(f"Keep the desktop's, the phone's, or the newest (here: {stands})? stop changes nothing.")
+        if question.left > 1:
+            self.note(f'Add "all" to settle every one of the {question.left} {question.kind} so.')
+        while True:
+            try:
+                typed = self._console.input("desktop, phone, newest or stop [newest]: ", markup=False)
+            except EOFError:
+                return Answer(Choice.STOP)
+            if answer := read_answer(typed):
+                return answer
+            self.note('desktop, phone, newest or stop, or a first letter of it, and perhaps "all"')

@@ -48,6 +48,6 @@ def template(part: Any) -> str:
 
 def plain(field: str) -> str:
     """Return a field's text without markup, cut to a line."""
-    text = html.unescape(re.sub(r"<[^>]*>", " ", field))
+    text = html.unescape(re.sub(r"<[^<>]*>", " ", field))
     text = " ".join(text.split())
     return text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"

@@ -14,17 +14,17 @@ from usbsync.collection.diff import compare, count_notes, tally
 from usbsync.collection.snapshot import MAIN, NEWEST_SCHEMA, is_empty, take
 from usbsync.collection.verify import verify
 from usbsync.core.changes import Changes, Context
-from usbsync.core.conflict import Conflict, Policy, Settlement, Side, Weight
+from usbsync.core.conflict import Conflict, Side
 from usbsync.core.first import Start, first_sync
 from usbsync.core.guard import losses
-from usbsync.core.plan import Plan, make_plan
-from usbsync.core.reconcile import reconcile
+from usbsync.core.plan import Plan
 from usbsync.errors import ChoiceNeeded, GuardRefused, NoSpace
 from usbsync.session.levels import alike, as_it_was, lesser, level, remembered
 from usbsync.session.meet import Meeting
 from usbsync.session.options import Options
 from usbsync.session.replica import Held, held, snapshots
 from usbsync.session.report import Clock, Counts
+from usbsync.session.settle import decide
 from usbsync.session.talk import Talk
 from usbsync.state.ancestor import Ancestor
 
@@ -210,7 +210,7 @@ def _planned(
     talk: Talk,
 ) -> CollectionWork:
     """Decide, build and prove."""
-    plan = _plan(*found, options, talk)
+    plan = decide(*found, options, talk)
     built = _build(meeting, plan, paths)
     new = {side: as_it_was(work.held[side], path) for side, path in built.items()}
     counts = {side: plan.side(side).counts for side in Side}
@@ -236,27 +236,6 @@ def _guard(desktop: Changes, phone: Changes, notes: int) -> None:
             f"{'; '.join(map(str, alarms))}; nothing was changed",
             hint="if that was on purpose, run again with --allow-mass-deletion",
         )
-
-
-def _plan(desktop: Changes, phone: Changes, context: Context, options: Options, talk: Talk) -> Plan:
-    asked = options.prefer is Policy.ASK
-    policy = Policy.NEWEST if asked else options.prefer
-    result = reconcile(desktop, phone, context, Settlement(policy, logic=options.merge))
-    if asked and (open_ := [c for c in result.conflicts if c.weight is Weight.LOST]):
-        answers = {conflict.where: _answer(conflict, talk) for conflict in open_}
-        result = reconcile(desktop, phone, context, Settlement(policy, answers, options.merge))
-    return make_plan(desktop, phone, result)
-
-
-def _answer(conflict: Conflict, talk: Talk) -> Side:
-    side = talk.settle(conflict)
-    if side is None:
-        raise ChoiceNeeded(
-            f'{conflict.unit} of "{conflict.title}" changed on both sides, and there is nobody to ask; '
-            "nothing was changed",
-            hint="run it in a terminal, or use --prefer newest, desktop or phone",
-        )
-    return side
 
 
 def _build(meeting: Meeting, plan: Plan, paths: Mapping[Side, Path]) -> dict[Side, Path]:

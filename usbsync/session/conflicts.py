@@ -130,7 +130,8 @@ def _remade(meeting: Meeting, merge: Past, conflict: Conflict, other: bool) -> P
         paths[Side.PHONE], base = acquaint(
             paths[Side.DESKTOP], paths[Side.PHONE], folder / "common", 0, lesser(taken)
         )
-    answers = {conflict.where: conflict.chosen.other if other else conflict.chosen}
+    answers = {each.where: each.chosen for each in merge.conflicts}  # a person may have given them
+    answers[conflict.where] = conflict.chosen.other if other else conflict.chosen
     facts = merge.backup.facts
     policy, logic = Policy(facts.get("prefer", Policy.NEWEST)), Logic(facts.get("merge", Logic.FINE))
     desktop, phone, context = compare(base, paths[Side.DESKTOP], paths[Side.PHONE])

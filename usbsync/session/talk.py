@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from usbsync.core.conflict import Conflict, Side
+from usbsync.core.asking import Answer, Question
 from usbsync.core.first import First
 from usbsync.transport.base import OnBytes
 
@@ -24,7 +24,7 @@ class Talk(Protocol):
     def first(self, desktop_notes: int, phone_notes: int) -> First | None:
         """Ask how two collections that never met are to begin; None when nobody can be asked."""
 
-    def settle(self, conflict: Conflict) -> Side | None:
+    def settle(self, question: Question) -> Answer | None:
         """Ask who stands; None when nobody can be asked."""
 
 
@@ -47,7 +47,7 @@ class Silent:
         del desktop_notes, phone_notes
         return None
 
-    def settle(self, conflict: Conflict) -> Side | None:
+    def settle(self, question: Question) -> Answer | None:
         """Nobody can be asked."""
-        del conflict
+        del question
         return None
