@@ -4,13 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench mutation lint clean
+.PHONY: demo test test-usb check bench mutation lint clean
 
 demo: $(READY)
 	$(BIN)/usbsync demo
 
 test: $(READY)
 	$(BIN)/pytest -n auto
+
+# a USB phone in a virtual machine; needs root, QEMU and more (it says what is missing)
+test-usb: $(READY)
+	$(BIN)/python tests/usb/run.py
 
 check: lint test
 

@@ -1,0 +1,268 @@
+"""The job in the guest: one line for each acceptance point, with its numbers. Run as root by guest/run-job.
+
+Each point is a function, run in order; `points` on the share names those to run (default: all). Seconds are the
+guest's own: without KVM the machine has a clock that counts instructions (run.py), so a busy host slows no point down.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import time
+import traceback
+from pathlib import Path
+
+HOST = Path("/mnt/host")
+os.environ.setdefault("SLOW", (HOST / "slow").read_text().strip())
+
+import laptop
+from laptop import Laptop
+from phone import Phone, load_modules, wait
+
+SOON = 10.0
+"""Seconds from enumeration to a sync that is done, at most."""
+UNPLUGS = 20
+
+POINTS = []
+
+
+def point(function):
+    """Take a function as one acceptance point; what it returns are its numbers."""
+    POINTS.append(function)
+    return function
+
+
+class World:
+    """The computer, a phone, and a second phone."""
+
+    def __init__(self) -> None:
+        self.laptop = Laptop()
+        self.phone = Phone("R58M123ABC")
+        self.other = Phone("OTHER456", udc="dummy_udc.1")
+
+    def plug_and_sync(self, phone: Phone | None = None) -> float:
+        """Plug a phone in, and wait until it is synced; returns seconds from its enumeration."""
+        phone = phone or self.phone
+        done = self.laptop.when_synced(phone)
+        phone.plug()
+        seen = enumerated(phone)
+        wait("a sync", done, 60, 0.1)
+        return time.monotonic() - seen
+
+    def unplug(self) -> None:
+        """Pull the phone's cable, and wait until both know it."""
+        self.phone.unplug()
+        wait("gone", lambda: not self.phone.enumerated())
+        wait("the phone is quiet", self.phone.quiet, every=0.3)
+
+    def in_step(self, phone: Phone | None = None) -> None:
+        """Demand that both hold the same, whole, with nothing left lying about."""
+        phone = phone or self.phone
+        assert not (found := self.laptop.differing(phone)), found
+        assert not (left := phone.leftovers()), left
+
+
+def enumerated(phone: Phone) -> float:
+    """Wait for the kernel to know the phone; returns the moment."""
+    wait(f"{phone.serial} enumerated", phone.enumerated, 20, 0.01)
+    return time.monotonic()
+
+
+@point
+def install(world: World) -> str:
+    """The wheel goes in with what it depends on, and `usbsync setup` makes the rest."""
+    seconds = laptop.install()
+    world.laptop.begin()
+    world.phone.make()
+    world.laptop.share_with(world.phone)
+    laptop.sit_down()
+    world.laptop.listen()
+    world.laptop.usbsync("setup", "--phone", world.phone.serial)
+    again = world.laptop.usbsync("setup")
+    assert "is there" in again.stdout, again.stdout
+    wait("the user's service", world.laptop.serving, 30, 0.2)
+    laptop.run("udevadm", "verify", "/etc/udev/rules.d/70-usbsync.rules")
+    return f"wheel in {seconds:.1f} s; rule, and service of uid {world.laptop.service_uid()}"
+
+
+@point
+def plug(world: World) -> str:
+    """Plugged in: synced within ten seconds of enumeration, by the user's service, as that user."""
+    first = world.plug_and_sync()  # they hold the same, and never met
+    world.unplug()
+    world.laptop.work("desk é")
+    world.phone.work("phone 日")
+    took = world.plug_and_sync()
+    world.in_step()
+    assert took <= SOON, f"{took:.1f} s from enumeration"
+    assert world.laptop.service_uid() == laptop.UID
+    assert not (strangers := world.laptop.not_owned()), strangers
+    told = wait("a notification", world.laptop.told, 10)
+    said = f"{told[-1]['summary']}: {told[-1]['body']}"
+    return f"in step {took:.1f} s after enumeration (the first time {first:.1f} s), as uid {laptop.UID}; told {said!r}"
+
+
+@point
+def replug(world: World) -> str:
+    """Worked on at the phone, and plugged in again."""
+    world.unplug()
+    world.phone.work("on the train")
+    took = world.plug_and_sync()
+    world.in_step()
+    assert took <= SOON, f"{took:.1f} s from enumeration"
+    return f"in step {took:.1f} s after enumeration"
+
+
+@point
+def unplug(world: World) -> str:
+    """Unplugged twenty times in the middle; after the last plug both are equal and whole."""
+    seed = int.from_bytes(os.urandom(4))
+    chance = random.Random(seed)
+    stood = {"cut": 0, "done": 0}
+    for turn in range(UNPLUGS):
+        world.unplug()
+        world.phone.work(f"cut {turn}", reviews=1)
+        world.laptop.work(f"desk {turn}", reviews=1)
+        done = world.laptop.when_synced(world.phone)
+        world.phone.plug()
+        enumerated(world.phone)
+        time.sleep(chance.uniform(0.3, 3.0))
+        stood["done" if done() else "cut"] += 1
+    world.unplug()
+    world.laptop.work("after all")
+    took = world.plug_and_sync()
+    world.in_step()
+    assert stood["cut"] >= UNPLUGS // 4, f"hardly one was cut in the middle: {stood} (seed {seed})"
+    return f"{UNPLUGS} times: {stood['cut']} before the end, {stood['done']} after it (seed {seed}); in step {took:.1f} s after the last"
+
+
+@point
+def stranger(world: World) -> str:
+    """A second phone, for which nobody said yes: one notification, and nothing else."""
+    world.other.make()
+    world.laptop.share_with(world.other)
+    before = world.other.digest()
+    told = len(world.laptop.told())
+    world.other.plug()
+    enumerated(world.other)
+    wait("a question", lambda: len(world.laptop.told()) > told, 20, 0.2)
+    time.sleep(10)
+    new = world.laptop.told()[told:]
+    assert world.other.digest() == before
+    assert world.other.am_log() == ""
+    world.other.unplug()
+    assert len(new) == 1, new
+    return f"one notification: {new[0]['summary']!r}; nothing was read, stopped or written"
+
+
+@point
+def adb_server(world: World) -> str:
+    """An adb server owns the cable: synced through it."""
+    world.unplug()
+    world.laptop.run("adb", "start-server")
+    try:
+        world.phone.work("through the server")
+        world.laptop.work("to the server")
+        took = world.plug_and_sync()
+        world.in_step()
+        listed = world.laptop.run("adb", "devices").stdout
+        assert f"{world.phone.serial}\tdevice" in listed, listed
+    finally:
+        world.unplug()
+        world.laptop.run("adb", "kill-server")
+    return f"in step {took:.1f} s after enumeration, the server still has it"
+
+
+@point
+def anki_open(world: World) -> str:
+    """Anki is open: said once, waited for, and synced when it closes."""
+    world.unplug()
+    world.phone.work("while Anki is open")
+    told = len(world.laptop.told())
+    with world.laptop.anki() as close:
+        done = world.laptop.when_synced(world.phone)
+        before = world.phone.digest()
+        world.phone.plug()
+        enumerated(world.phone)
+        wait("a word on Anki", lambda: len(world.laptop.told()) > told, 20, 0.2)
+        time.sleep(6)
+        assert not done()
+        assert world.phone.digest() == before
+        new = world.laptop.told()[told:]
+        assert len(new) == 1, new
+        close()
+        closed = time.monotonic()
+        wait("a sync", done, 60, 0.1)
+    world.in_step()
+    took = time.monotonic() - closed
+    return f"told {new[0]['summary']!r}, in step {took:.1f} s after Anki closed"
+
+
+@point
+def mtp(world: World) -> str:
+    """A phone without USB debugging, mounted by jmtpfs: synced as a folder, names with accents included."""
+    world.phone.unplug()
+    phone = Phone("MTP789", mtp=True, udc="dummy_udc.1")
+    phone.make()
+    world.laptop.share_with(phone)
+    phone.plug()
+    enumerated(phone)
+    with world.laptop.mounted(phone) as folder:
+        first = world.laptop.usbsync("sync", "--device", f"folder:{folder}")
+        assert "MTP" in first.stderr, first.stderr
+        phone.work("ça é 日本")
+        world.laptop.work("à la maison")
+        time.sleep(6)  # jmtpfs lists for five seconds what was there before
+        began = time.monotonic()
+        world.laptop.usbsync("sync", "--device", f"folder:{folder}")
+        took = time.monotonic() - began
+        again = world.laptop.usbsync("sync", "--device", f"folder:{folder}")
+    world.in_step(phone)
+    assert "nothing to do" in again.stdout, again.stdout
+    phone.unplug()
+    accents = sorted(name for name in phone.media() if not name.isascii())
+    return f"in step in {took:.1f} s, {len(phone.media())} files, among them {', '.join(accents)}"
+
+
+def uninstall(world: World) -> str:
+    """`usbsync setup --uninstall` takes all back."""
+    world.laptop.usbsync("setup", "--uninstall")
+    left = [path for path in laptop.INSTALLED if path.exists()]
+    assert not left, left
+    assert not world.laptop.serving()
+    return "rule and service are gone"
+
+
+POINTS.append(uninstall)
+
+
+def main() -> int:
+    """Run the points; the first one is always run."""
+    wanted = (HOST / "points").read_text().split()
+    laptop.run("dmesg", "-n", "1")
+    load_modules()
+    world = World()
+    failed = passed = 0
+    for function in POINTS:
+        if wanted and function.__name__ not in wanted and function is not install:
+            continue
+        began = time.monotonic()
+        try:
+            numbers = function(world)
+        except Exception as error:  # noqa: BLE001  # one point's failure is told, and the next is run
+            failed += 1
+            print(f"FAILED {function.__name__}: {type(error).__name__}: {error}", flush=True)
+            traceback.print_exc(file=sys.stdout)
+            print(laptop.journal(), flush=True)
+        else:
+            passed += 1
+            print(f"ok {function.__name__} [{time.monotonic() - began:.0f} s]: {numbers}", flush=True)
+        if failed and function is install:
+            break
+    print(f"{passed} passed, {failed} failed", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
