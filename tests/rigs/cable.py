@@ -34,6 +34,7 @@ class Cable:
         self._phone_port, self._after, self._way, self._how = phone_port, after, way, how
         self.is_cut = threading.Event()
         self.carried = 0  # bytes of all connections, both ways
+        self.passed = {Way.UP: 0, Way.DOWN: 0}  # bytes so far
         self._wake, self._woken = socket.socketpair()
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._server.getsockname()[1]
@@ -62,7 +63,6 @@ class Cable:
                 return
 
     def _forward(self, near: socket.socket, far: socket.socket) -> None:
-        passed = {Way.UP: 0, Way.DOWN: 0}
         while True:
             ready = select.select([near, far, self._woken], [], [])[0]
             if self._woken in ready:
@@ -71,14 +71,14 @@ class Cable:
                 if source not in ready:
                     continue
                 data = source.recv(65536)
-                left = self._after - passed[way]
+                left = self._after - self.passed[way]
                 if way is self._way and self._after >= 0 and len(data) >= left:
                     target.sendall(data[:left])
                     return self._end(near, far)
                 if not data:
                     return None
                 target.sendall(data)
-                passed[way] += len(data)
+                self.passed[way] += len(data)
                 self.carried += len(data)
 
     def _end(self, near: socket.socket, far: socket.socket) -> None:

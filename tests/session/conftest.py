@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-pytest.register_assert_rewrite("session.scenes", "session.cuts")
+pytest.register_assert_rewrite("session.scenes", "session.cuts", "session.enumerated", "session.rigged")
 
 from session.scenes import World, with_past  # noqa: E402
 

@@ -1,20 +1,21 @@
 """A process that dies at any change it makes to the disk, and a cable that goes at any operation.
 
 Deaths: an audit hook sees every change that Python makes below a folder (files opened for writing, renamed, linked,
-removed, folders made and removed) just before it happens; a forked child is killed there, so that no `except` and no
-`finally` of ours runs. "Torn" lets a file be opened and written, and cuts it to its half before the next change.
+removed, folders made and removed) just before it happens; a forked child is killed (SIGKILL) there, so that no
+`except` and no `finally` of ours runs. "Torn" lets a file be opened and written, and cuts it to its half before the next change.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from session.scenes import in_child
 
-DIED = 77
+DIED = -signal.SIGKILL
 _WRITING = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -42,7 +43,7 @@ class Watch:
         _watch.clear()
         if self.open and self.open.exists():
             os.truncate(self.open, self.open.stat().st_size // 2)
-        os._exit(DIED)
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 _watch: list[Watch] = []
