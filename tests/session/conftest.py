@@ -19,9 +19,11 @@ def pytest_terminal_summary(terminalreporter) -> None:
     """Say at how many places a sync was cut, and where each side stood then."""
     total: Counter = Counter()
     for report in terminalreporter.stats.get("passed", []):
-        properties = dict(report.user_properties)
-        total.update(properties.get("outcomes", {}))
-        if happened := properties.get("happened"):
+        found = dict(report.user_properties)
+        total.update(found.get("outcomes", {}))
+        if "noticed" in found:
+            terminalreporter.write_line(f"planted fault noticed: {found['noticed']}")
+        if happened := found.get("happened"):
             terminalreporter.write_line(f"what happened to three replicas: {_counts(happened)}")
     if total:
         terminalreporter.write_line(f"cut at: {_counts(total)}")

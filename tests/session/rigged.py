@@ -39,6 +39,14 @@ class Phones:
                 os.waitpid(-1, os.WNOHANG)
             time.sleep(0.005)
 
+    def forgets(self, since: int) -> None:
+        """Tear what was written after that moment (ns) and after the last `sync`, as a flash may whose power went."""
+        log = self.now.state / "sync.log"
+        synced = max(since, log.stat().st_mtime_ns if log.exists() else 0)
+        for path in self.now.ankidroid.rglob("*"):
+            if path.is_file() and path.stat().st_ctime_ns > synced:
+                os.truncate(path, path.stat().st_size // 2)
+
     def revives(self) -> None:
         """Start it again on the same flash; what was below /data/local/tmp is gone, which a real phone keeps."""
         old = self.now.run

@@ -8,6 +8,7 @@ USBSYNC_CRASH_ALL=1 tries every place; without it a stride picks some.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ from session.scenes import in_child
 
 from usbsync.core.conflict import Side
 from usbsync.errors import PhoneFailed
+from usbsync.session import apply
 from usbsync.transport.wrap import When
 
 pytestmark = pytest.mark.adbd
@@ -132,15 +134,16 @@ def run_over(ready: Scene, port: int) -> None:
 
 
 def test_a_phone_that_dies_at_any_call(ready, monkeypatch, record_property) -> None:
-    """Its battery is empty: every process of it ends at once, and it is charged and started again."""
+    """Its battery is empty: every process of it ends, what was not synced is torn, and it is started again."""
     outcomes: Counter = Counter()
     seen = calls_of(ready, Side.PHONE, stepwise=False)
     for at, when in places(seen, (When.BEFORE, When.INSIDE), stride(len(seen), FEW)):
         ready.again()
-        phones = ready.world.phones
+        phones, began = ready.world.phones, time.time_ns()
 
         def die() -> None:
-            phones.dies()  # noqa: B023  # called within this turn
+            phones.dies()  # noqa: B023  # called within this turn, as the next
+            phones.forgets(began)  # noqa: B023
             lost()
 
         with pytest.raises(PhoneFailed):
@@ -148,6 +151,33 @@ def test_a_phone_that_dies_at_any_call(ready, monkeypatch, record_property) -> N
         phones.revives()
         ended(ready, outcomes)
     record_property("outcomes", dict(outcomes))
+
+
+def test_what_is_staged_is_on_the_flash_before_the_commit_record(ready, monkeypatch) -> None:
+    log = ready.again().phones.now.state / "sync.log"
+    seen: list[str] = []
+    write_cut = apply.write_cut
+
+    def written(*args) -> None:
+        seen.extend(log.read_text().splitlines())
+        assert log.stat().st_mtime_ns >= max(path.stat().st_ctime_ns for path in staged(ready))
+        write_cut(*args)
+
+    monkeypatch.setattr(apply, "write_cut", written)
+    log.unlink(missing_ok=True)
+    ready.run()
+    assert seen
+    assert len(log.read_text().splitlines()) > len(
+        seen
+    )  # and once more what was flipped, before it is remembered
+
+
+def staged(ready: Scene) -> list[Path]:
+    found = [
+        path for path in ready.world.phone.parent.rglob("*") if "usbsync" in str(path) and path.is_file()
+    ]
+    assert found
+    return found
 
 
 @pytest.mark.parametrize("side", Side)

@@ -149,8 +149,9 @@ class AdbTransport:
         return {path: hashed[path] for path in files}
 
     def apply(self, steps: Sequence[Step]) -> None:
-        """Carry the steps out in one script that goes on when the cable is pulled, then `sync`."""
+        """Carry the steps out in one script that goes on when the cable is pulled, then `sync`; with none, only that."""
         if not steps:
+            self.run(["sync"], seconds=60 + self._patience)
             return
         base = f"{SCRATCH}/.usbsync-{secrets.token_hex(8)}"
         # what is moved into place must be on the flash before its new name is, or a dead battery leaves an empty file

@@ -141,7 +141,7 @@ class Transport(Protocol):
         """Hash files where they are (hex digests); paths that are absent or no regular file are left out."""
 
     def apply(self, steps: Sequence[Step]) -> None:
-        """Carry the steps out in order and make them durable (`sync`), as one batch."""
+        """Carry the steps out in order, as one batch, and make them and all that was pushed durable (`sync`)."""
 
     def make_folder(self, path: str) -> None:
         """Make a folder where its parent exists; one that is there already is no error."""
