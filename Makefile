@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-usb check bench mutation lint clean
+.PHONY: demo test test-usb check soak bench mutation lint clean
 
 demo: $(READY)
 	$(BIN)/usbsync demo
@@ -23,6 +23,11 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# A hundred syncs are killed at random while both sides are worked on; then each place at which one can be cut is tried.
+soak: $(READY)
+	USBSYNC_SOAK=100 $(BIN)/pytest tests/e2e/test_soak.py
+	USBSYNC_CRASH_ALL=1 $(BIN)/pytest -n auto --timeout=6000 tests/session
 
 bench: $(READY)
 	$(BIN)/python tests/bench.py
