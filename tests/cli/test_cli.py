@@ -179,3 +179,18 @@ def typed(world: World, words: list[str], *answers: str, code: int = 0) -> str:
         os.close(terminal)
     assert program.returncode == code, said
     return said.decode()
+
+
+def test_a_backup_is_restored_and_taken_out(world: World, tmp_path: Path) -> None:
+    with editing(world.desktop) as col:
+        edit_field(col, note_ids(col)[0], 0, "before")
+    id_ = json.loads(world.run("sync", *world.words, "--first", "upload", "--json").stdout)["backup"]
+    wanted = world.phone.read_bytes()
+    done = json.loads(world.run("restore", id_, "--to", str(tmp_path / "out"), *world.words, "--json").stdout)
+    assert done["files"] == 2
+    assert (tmp_path / "out" / "phone" / "collection.anki2").is_file()
+    assert world.phone.read_bytes() == wanted
+    assert "restored" in world.run("restore", id_, "--side", "phone", *world.words).stdout
+    assert world.phone.read_bytes() == (tmp_path / "out" / "phone" / "collection.anki2").read_bytes()
+    world.run("restore", id_, "--side", "neither", *world.words, code=2)
+    world.run("restore", "nonsense", *world.words, code=2)

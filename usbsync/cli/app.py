@@ -20,6 +20,7 @@ from usbsync.cli.render import (
     render_report,
     render_status,
 )
+from usbsync.cli.restore import restore
 from usbsync.cli.terminal import Terminal
 from usbsync.core.conflict import Logic, Policy
 from usbsync.core.first import First
@@ -229,6 +230,7 @@ def undo(
 
 
 app.add_typer(auto)
+app.add_typer(restore)
 
 conflicts_app = typer.Typer(help="What lost in the last merge, and choosing the other after all.")
 app.add_typer(conflicts_app, name="conflicts")

@@ -26,6 +26,7 @@ _HEADLINES = {
     Result.DOWNLOADED: "in step: the desktop holds the phone's collection now",
     Result.PLANNED: "plan: nothing was written",
     Result.UNDONE: "undone: both hold what they held before",
+    Result.RESTORED: "restored from the backup; the next sync brings both together again",
 }
 _KINDS = {
     "notes": ("note", "notes"),

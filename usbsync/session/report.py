@@ -22,6 +22,7 @@ class Result(StrEnum):
     DOWNLOADED = "downloaded"
     PLANNED = "planned"
     UNDONE = "undone"
+    RESTORED = "restored"
 
 
 Counts = Mapping[str, Mapping[str, int]]

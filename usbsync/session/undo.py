@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from usbsync.collection.diff import tally
-from usbsync.collection.snapshot import MAIN
+from usbsync.collection.snapshot import MAIN, Snapshot, file_fingerprint
 from usbsync.core.conflict import Side
 from usbsync.core.media import Add, Delete, MediaFile, MediaPlan, MediaStep, Replace
-from usbsync.errors import GuardRefused, UsageError
+from usbsync.errors import DamagedData, GuardRefused, UsageError
 from usbsync.media.listing import Listing, list_media
 from usbsync.media.move import Place, fetch
 from usbsync.session.apply import Work, apply
@@ -20,7 +20,7 @@ from usbsync.session.collection import known_fingerprints
 from usbsync.session.meet import Meeting, meet
 from usbsync.session.options import Options
 from usbsync.session.recover import recover
-from usbsync.session.replica import Held, held
+from usbsync.session.replica import Held, Replica, held
 from usbsync.session.report import Counts, Report, Result, media_counts
 from usbsync.session.talk import Talk
 from usbsync.state.ancestor import Ancestor, from_record
@@ -29,6 +29,9 @@ from usbsync.state.files import sha256_of
 from usbsync.transport.base import OnBytes
 from usbsync.transport.ways import open_folder
 
+_UNPROVEN = 0  # the schema of a collection that could not be read
+_COMMANDS = {Result.UNDONE: "undo", Result.RESTORED: "restore ID"}
+
 
 def undo(options: Options, talk: Talk, backup_id: str | None = None, *, sure: bool = False) -> Report:
     """Bring back what both sides held before the last apply (or the one of this backup).
@@ -36,18 +39,31 @@ def undo(options: Options, talk: Talk, backup_id: str | None = None, *, sure: bo
     What they hold now is backed up first, so an undo can be undone. Raises UsageError where there is no
     backup, DamagedData where it is not whole, GuardRefused where work done since would go too, unless `sure`.
     """
+    return bring_back(options, talk, backup_id, tuple(Side), Result.UNDONE, sure=sure)
+
+
+def bring_back(
+    options: Options,
+    talk: Talk,
+    backup_id: str | None,
+    sides: Collection[Side],
+    result: Result,
+    *,
+    sure: bool,
+) -> Report:
+    """Give the sides what a backup holds of them; raises as `undo`."""
     with meet(options, talk) as meeting:
         recover(meeting, talk)
         backups = Backups(meeting.pair)
         backup = _newest(backups) if backup_id is None else backups.get(backup_id)
         if not sure:
-            _guard(meeting)
+            _guard(meeting, sides, result)
         talk.stage("checking the backup")
         backups.verify(backup)
-        work = _work(meeting, backup, talk)
+        work = _work(meeting, backup, sides, talk, result, sure=sure)
         kept = apply(meeting, work, talk)
         return Report(
-            result=Result.UNDONE,
+            result=result,
             names=meeting.names,
             changes={side: _tally(work, side) for side in work.new},
             media={side: media_counts(work.media, side) for side in Side},
@@ -64,61 +80,73 @@ def _newest(backups: Backups) -> Backup:
     return backups.get(newest)
 
 
-def _guard(meeting: Meeting) -> None:
-    """Refuse where somebody worked since the last sync: an undo would take that away unasked."""
+def _guard(meeting: Meeting, sides: Collection[Side], result: Result) -> None:
+    """Refuse where somebody worked since the last sync: going back would take that away unasked."""
     ancestor = meeting.ancestor()
     if ancestor is None:
         return
     # an undo leaves both older than what is remembered, and notes as what
     left = ancestor.info.get("left") or known_fingerprints(ancestor)
-    used = [
-        side
-        for side, replica in meeting.replicas.items()
-        if not (meeting.memory.passing and side is Side.PHONE) and replica.fingerprint() != left[side]
-    ]
+    looked_at = [side for side in Side if side in sides and not (meeting.memory.passing and side is Side.PHONE)]
+    used = [side for side in looked_at if meeting.replicas[side].fingerprint() != left[side]]
     if used:
         raise GuardRefused(
-            f"the {' and the '.join(used)} changed since the last sync, and an undo takes that back too; "
+            f"the {' and the '.join(used)} changed since the last sync, and going back takes that back too; "
             "nothing was changed",
-            hint="usbsync undo --yes does it all the same (a backup is kept); usbsync sync keeps everything",
+            hint=f"usbsync {_COMMANDS[result]} --yes does it all the same (a backup is kept); "
+            "usbsync sync keeps everything",
         )
 
 
 def _tally(work: Work, side: Side) -> Counts:
-    """Count what an undo changes in one side's collection."""
+    """Count what changes in one side's collection."""
     now = work.held.get(side)
-    return tally(work.new[side], now.snapshot.path if now else None)
+    return tally(work.new[side], now.snapshot.path if now and now.snapshot.schema else None)
 
 
-def _work(meeting: Meeting, backup: Backup, talk: Talk) -> Work:
+def _work(
+    meeting: Meeting, backup: Backup, sides: Collection[Side], talk: Talk, result: Result, *, sure: bool
+) -> Work:
     """Turn a backup into work for `apply`."""
-    now, before, new, old = {}, {}, {}, meeting.ancestor()
+    now, before, new = {}, {}, {}
     for side, replica in meeting.replicas.items():
         before[side] = replica.fingerprint() or ""
         original = backup.path / side / MAIN
-        if before[side] and original.exists():
+        if side not in sides or not original.exists():
+            continue
+        if before[side]:
             on_bytes = talk.stage(f"reading the {side}'s collection", replica.size())
-            with replica.still():
-                base = old.collection if old and side is Side.PHONE else None
-                raw = replica.fetch(meeting.scratch / side / "raw", on_bytes, base)
-            now[side] = held(replica, raw, meeting.scratch / side)
+            now[side] = _held(replica, meeting.scratch / side, on_bytes, sure=sure)
             before[side] = now[side].fingerprint
-        if original.exists():
-            new[side] = held(replica, original, meeting.scratch / f"{side}-backup").whole
-    plan = _media_plan(meeting, backup)
+        new[side] = held(replica, original, meeting.scratch / f"{side}-backup").whole
+    plan = _media_plan(meeting, backup, sides)
     left = {side.value: sha256_of(new[side]) if side in new else before[side] for side in Side}
     return Work(
         before=before,
         held=now,
         new={side: path for side, path in new.items() if not _already(now.get(side), path)},
         media=plan,
-        old=old,
+        old=meeting.ancestor(),
         ancestor=_old_ancestor(backup, left),
-        note=Result.UNDONE.value,
+        note=result.value,
         facts={"undoes": backup.id},
         rewinds=True,
         stage_media=lambda on_bytes: _stage_media(meeting, backup, plan, on_bytes),
     )
+
+
+def _held(replica: Replica, scratch: Path, on_bytes: OnBytes, *, sure: bool) -> Held:
+    """Copy what a side holds now; a damaged collection, which is to be replaced, is kept as it is where that is wanted."""
+    with replica.still():
+        raw = replica.fetch(scratch / "raw", on_bytes)
+    try:
+        return held(replica, raw, scratch)
+    except DamagedData:
+        if not sure:
+            raise
+        wal = raw.with_name(f"{raw.name}-wal")
+        snapshot = Snapshot(raw, wal if wal.exists() else None, raw, None, _UNPROVEN)
+        return Held(replica, file_fingerprint(raw), snapshot)
 
 
 def _already(now: Held | None, path: Path) -> bool:
@@ -140,9 +168,9 @@ def _old_ancestor(backup: Backup, left: Mapping[str, str]) -> Ancestor | None:
 # ---- media
 
 
-def _media_plan(meeting: Meeting, backup: Backup) -> MediaPlan:
+def _media_plan(meeting: Meeting, backup: Backup, sides: Collection[Side]) -> MediaPlan:
     """Plan to take away what came, and to put back what was replaced or deleted."""
-    steps = {side: tuple(_media_steps(meeting, backup, side)) for side in Side}
+    steps = {side: tuple(_media_steps(meeting, backup, side)) if side in sides else () for side in Side}
     return MediaPlan(steps[Side.DESKTOP], steps[Side.PHONE], (), (), {})
 
 
