@@ -87,7 +87,9 @@ def _guard(meeting: Meeting, sides: Collection[Side], result: Result) -> None:
         return
     # an undo leaves both older than what is remembered, and notes as what
     left = ancestor.info.get("left") or known_fingerprints(ancestor)
-    looked_at = [side for side in Side if side in sides and not (meeting.memory.passing and side is Side.PHONE)]
+    looked_at = [
+        side for side in Side if side in sides and not (meeting.memory.passing and side is Side.PHONE)
+    ]
     used = [side for side in looked_at if meeting.replicas[side].fingerprint() != left[side]]
     if used:
         raise GuardRefused(

@@ -32,16 +32,20 @@ BUNDLE = 32 * 1024
 """Bytes of paths that one `rm` is given: Linux takes 128 KiB and more."""
 
 _HELLO = b"""
-for p in /data/local/tmp/.usbsync-*.pid; do
+for p in /data/local/tmp/.usbsync-*; do
   [ -e "$p" ] || continue
-  b=${p%.pid}
-  while n=$(cat "$p") && kill -0 "$n" 2>/dev/null && grep -q -F -e "$b.sh" "/proc/$n/cmdline" 2>/dev/null
+  b=${p%.*}
+  for i in 1 2 3; do [ -e "$b.pid" -o -e "$b.done" ] && break; sleep 0.1; done
+  while n=$(cat "$b.pid" 2>/dev/null) && kill -0 "$n" 2>/dev/null && grep -q -F -e "$b.sh" "/proc/$n/cmdline" 2>/dev/null
   do sleep 0.1; done
   rm -f "$b".*
 done
 getprop ro.serialno
 """
-"""Wait for an apply whose cable was pulled, so that nobody reads a replica in mid-flip; then tell who this is."""
+"""Wait for an apply whose cable was pulled, so that nobody reads a replica in mid-flip; then tell who this is.
+
+A script that was pushed and has not begun gets a moment to; what is left of one that never did, or is over, goes.
+"""
 
 _PROLOGUE = b"""trap '' HUP INT PIPE
 b=%s
