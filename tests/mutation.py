@@ -30,19 +30,28 @@ from hypothesis import Phase, settings
 
 TESTS = Path(__file__).parent
 CORE = TESTS.parent / "usbsync" / "core"
-WORKERS, LIMIT = 2, 240.0  # s
+WORKERS, LIMIT = 2, 90.0  # s
 LAWS = os.environ.setdefault("USBSYNC_LAWS", "25")
-FIRST = {"contest": "test_rules", "retyped": "test_conflicts", "names": "test_conflicts", "titles": "test_conflicts",
-         "conflict": "test_conflicts", "notetypes": "test_shape", "changes": "test_reconcile"}  # fmt: skip
+FIRST = {
+    "changes": "test_reconcile",
+    "conflict": "test_conflicts",
+    "contest": "test_rules",
+    "forest": "test_decks",
+    "merging": "test_reconcile",
+    "names": "test_conflicts",
+    "notetypes": "test_shape",
+    "rowmerge": "test_conflicts",
+    "titles": "test_conflicts",
+}
 """Where a module's mutants die soonest, if not in the tests of its name."""
 ALONE = {
-    "media": ["test_media"],
+    **{module: [f"test_{module}"] for module in ("lift", "lineage", "media")},
     "unicase": ["test_decks"],
     "wire": ["test_wire", "test_units"],
     **{module: ["test_begin"] for module in ("first", "guard", "recovery")},
 }
 """Modules that only these tests are about."""
-LAST = ["test_align", "test_follow", "test_reconcile", "test_conflicts", "test_laws"]
+LAST = ["test_align", "test_follow", "test_reconcile", "test_conflicts", "test_three", "test_laws"]
 """What merges whole worlds, the quickest first."""
 
 

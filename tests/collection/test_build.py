@@ -48,6 +48,20 @@ def test_what_sorting_and_finding_go_by_is_what_anki_itself_gives(pair: Pair, te
         assert mine[0][2] == f"{text}\x1fback, on the train"
 
 
+def test_what_comes_back_has_no_grave_from_before(pair):
+    """A note that a phone deleted long ago, and that another phone brings: AnkiWeb must not hear of the deletion."""
+    with pair.desktop() as col:
+        nid = add_note(col, "Basic", ["comes back", ""], 1)
+        (cid,) = col.get_note(nid).card_ids()
+    for path in (pair.phone_path, pair.ancestor):
+        change(
+            path, "insert into graves (oid, type, usn) values (?, 1, -1), (?, 0, -1), (1, 1, -1)", nid, cid
+        )
+    merged = pair.merge()
+    assert table(merged.phone, f"select id from notes where id = {nid}") == [[nid]]
+    assert table(merged.phone, "select oid, type from graves") == [[1, 1]]
+
+
 def test_each_sides_standing_with_ankiweb_is_left_alone(pair):
     change(pair.desktop_path, "update col set usn = 41, ls = 1001")
     change(pair.phone_path, "update col set usn = 7, ls = 2002")

@@ -323,6 +323,16 @@ def sync(base: World, desktop: World, phone: World, settlement=None) -> Merged:
     return Merged(worlds, plan, result)
 
 
+BURIED = {Table.CARDS: GraveType.CARD, Table.NOTES: GraveType.NOTE, Table.DECKS: GraveType.DECK}
+
+
+def _exhume(world: World, plan) -> None:
+    """What comes back has no grave, not even one from before."""
+    for table, kind in BURIED.items():
+        for put in plan.tables[table].puts if table in plan.tables else ():
+            world[Table.GRAVES].pop((put.key, kind), None)
+
+
 def apply(own: World, other: World, plan) -> World:
     """Carry out a side's plan as `collection.build` does, and hold it to its word."""
     world = own.copy()
@@ -335,6 +345,7 @@ def apply(own: World, other: World, plan) -> World:
             if put.source is Source.OTHER:
                 assert other[table].get(put.key) == put.row  # build copies it from the other side's file
             world[table][put.key] = put.row
+    _exhume(world, plan)
     for put in plan.tables[Table.NOTES].puts if Table.NOTES in plan.tables else ():
         if put.source is Source.MERGED:
             world.put(Table.NOTES, derived(world, put.row))

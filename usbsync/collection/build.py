@@ -52,6 +52,11 @@ def _apply(col: OpenCollection, plan: SidePlan) -> None:
                 f"insert or ignore into main.graves (oid, type, usn) "
                 f"select key, {_GRAVES[table]}, -1 from plan.{table}_gone"
             )
+            # what comes back must not be deleted in AnkiWeb by a grave from before
+            col.rows(
+                f"delete from main.graves where type = {_GRAVES[table]} "
+                f"and oid in (select key from plan.{table}_keys)"
+            )
     if plan.crt is not None:
         col.rows("update main.col set crt = ?", plan.crt)
     if plan.scm is not None:
