@@ -40,7 +40,7 @@ def at_work(world, monkeypatch):
     thread = threading.Thread(target=lambda: ended.append(in_child(other)))
     thread.start()
     assert os.read(there_read, 1) == b"!"
-    monkeypatch.setattr(meet, "_LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(meet, "LOCK_SECONDS", 0.1)
 
     def go() -> int:
         os.write(go_write, b"!")

@@ -13,9 +13,9 @@ from usbsync.core.conflict import Conflict, Settlement, Side, Weight
 from usbsync.core.contest import Contest, merge_units
 from usbsync.core.forest import Forest
 from usbsync.core.retyped import fitted, standing
-from usbsync.core.reviews import last_acts, shared_answers
+from usbsync.core.reviews import forgotten, last_acts, shared_answers
 from usbsync.core.rules import rule_for
-from usbsync.core.units import JOIN, SPLIT, Units, touched, with_last_review
+from usbsync.core.units import JOIN, SPLIT, Units, touched, with_last_review, without_last_review
 
 Rows: TypeAlias = dict[Key, Any]
 Pair: TypeAlias = Mapping[Side, Mapping[Key, Change]]
@@ -135,10 +135,17 @@ class RowMerge:
         if isinstance(row, Note):
             return _settled_note(row, mine.now, theirs.now)
         if isinstance(row, Card):
-            return with_last_review(row, mine.now, theirs.now)
+            return self.reviewed(row, mine.now, theirs.now)
         if isinstance(row, Deck):
             self.forest.place(key, units)
         return row
+
+    def reviewed(self, row: Card, mine: Card, theirs: Card) -> Card:
+        """Let a card say when it was last reviewed, as the history of both has it."""
+        reviews = self.pair(Table.REVLOG)
+        if row.id in forgotten(*(reviews[side] for side in Side)):
+            return without_last_review(row)
+        return with_last_review(row, mine, theirs)
 
     def about(self, table: Table, key: Key, mine: Any, theirs: Any) -> Contest:
         """Gather what is known of a row that both changed."""

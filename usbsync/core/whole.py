@@ -22,10 +22,9 @@ from usbsync.core.changes import Card, Change, Deck, Key, Note, Table
 from usbsync.core.conflict import Conflict, Policy, Side, Weight
 from usbsync.core.contest import Contest, conflict_of
 from usbsync.core.merging import Merge
-from usbsync.core.reviews import forgotten
 from usbsync.core.rowmerge import Pair, Rows, Split, keys_of
 from usbsync.core.rules import How, rule_for
-from usbsync.core.units import JOIN, Units, touched, with_last_review, without_last_review
+from usbsync.core.units import JOIN, Units, touched
 
 
 class WholeMerge(Merge):
@@ -69,13 +68,6 @@ class WholeMerge(Merge):
             self.forest.place(key, {**units[side], **taken})
         row = JOIN[table]({**units[side], **taken}, rows[side]) if taken else rows[side]
         return self.reviewed(row, mine.now, theirs.now) if isinstance(row, Card) else row
-
-    def reviewed(self, row: Card, mine: Card, theirs: Card) -> Card:
-        """Let a card say when it was last reviewed, as the history of both has it."""
-        reviews = self.pair(Table.REVLOG)
-        if row.id in forgotten(*(reviews[side] for side in Side)):
-            return without_last_review(row)
-        return with_last_review(row, mine, theirs)
 
     def whose(self, table: Table, key: Key, newer: Side) -> Side:
         """Say whose row stands."""
