@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from anki import notetypes_pb2
 from core import model
 from core.cases import BASE, LATER, after, both_ways, equal, note
 from core.model import SEP, sync
@@ -330,3 +331,39 @@ def test_who_is_akin():
     assert not akin(one, model.notetype(7, "Other", ["X", "Y"], ["T"]))
     assert differ(one, basic(["Front"]))
     assert not differ(one, one._replace(name="Other"))
+
+
+def reading(row, front):
+    """Give a notetype's only template this front."""
+    config = notetypes_pb2.Notetype.Template.Config.FromString(row.templates[0].config)
+    config.q_format = front
+    return row._replace(templates=(row.templates[0]._replace(config=config.SerializeToString()),))
+
+
+def test_two_fields_that_came_to_one_name_are_told_apart_and_templates_read_the_right_one():
+    """Each side renamed another field so; Anki itself would add a `+` to the second."""
+    base = after(reading(basic(), "{{Front}} {{Back}}"))
+    here = reading(basic(["Text", "Back"]), "{{Text}} {{Back}}")
+    there = reading(basic(["Front", "text"]), "{{Front}} {{text}}")
+    for one, other in both_ways([here], [there]):
+        world = equal(sync(base, after(*one, base=base), after(*other, base=base)))
+        merged = world[Table.NOTETYPES][100]
+        assert names(merged.fields) == ["Text", "text+"]
+        config = notetypes_pb2.Notetype.Template.Config.FromString(merged.templates[0].config)
+        assert config.q_format == "{{Text}} {{text+}}"
+
+
+def test_two_templates_that_came_to_one_name_are_told_apart():
+    kind = BASE[Table.NOTETYPES][101]
+    called = [
+        kind._replace(
+            templates=tuple(
+                t._replace(name="Reading") if at == mine else t for at, t in enumerate(kind.templates)
+            ),
+            mtime=LATER,
+        )
+        for mine in (0, 1)
+    ]
+    for one, other in both_ways(*([row] for row in called)):
+        world = equal(sync(BASE, after(*one), after(*other)))
+        assert names(world[Table.NOTETYPES][101].templates) == ["Reading", "Reading+"]

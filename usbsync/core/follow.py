@@ -28,6 +28,7 @@ from usbsync.core.shape import (
     laid_out,
     layout,
     matched,
+    told_apart,
     with_renames,
 )
 
@@ -220,13 +221,9 @@ class _Follow:
 
     def _names(self, mid: int, whose: Whose) -> dict[str, str]:
         """Return how this version's field names read once both sides' renames are merged."""
-        named = self._named(mid)
-        result = {}
-        for key, name in named[whose].items():
-            final = self._final_name(mid, key, named)
-            if final != name:
-                result[name] = final
-        return result
+        finals = self._finals(mid)
+        named = self._named(mid)[whose]
+        return {name: finals[key] for key, name in named.items() if finals[key] != name}
 
     def _named(self, mid: int) -> dict[Whose, dict[str, str]]:
         """Return the field names of all three versions, by key."""
@@ -239,8 +236,16 @@ class _Follow:
 
     def field_names(self, mid: int) -> tuple[str, ...]:
         """Return the merged names of a notetype's fields, in the merged order."""
+        finals = self._finals(mid)
+        return tuple(finals[key] for key in self.shapes[mid].fields.merged)
+
+    def _finals(self, mid: int) -> dict[str, str]:
+        """Return the merged name of each field that some version has; no two that stay are alike."""
         named = self._named(mid)
-        return tuple(self._final_name(mid, key, named) for key in self.shapes[mid].fields.merged)
+        finals = {key: self._final_name(mid, key, named) for names in named.values() for key in names}
+        staying = self.shapes[mid].fields.merged if mid in self.shapes else tuple(named[None])
+        apart = told_apart([finals[key] for key in staying])
+        return finals | dict(zip(staying, apart, strict=True))
 
     def _final_name(self, mid: int, key: str, named: Mapping[Whose, Mapping[str, str]]) -> str:
         known = [

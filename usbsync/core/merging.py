@@ -15,6 +15,7 @@ from usbsync.core.notetypes import sort_field_apart
 from usbsync.core.reviews import merge_reviews
 from usbsync.core.rowmerge import Pair, RowMerge, keys_of, plain
 from usbsync.core.rules import rule_for
+from usbsync.core.shape import with_parts_apart
 from usbsync.core.unicase import unicase
 from usbsync.core.units import is_filtered, options_of, sent_home, split_note, touched
 
@@ -168,11 +169,11 @@ class Merge(RowMerge):
     # ---- the rest
 
     def name_apart(self) -> None:
-        """Give notetypes that came by one name distinct ones (their names are unique in the file)."""
+        """Give notetypes, fields and templates that came by one name distinct ones (they are unique in the file)."""
         tree = {row.id: Spot(None, row.name) for row in self.living(Table.NOTETYPES)}
         for key, spot in distinct(tree).items():
             row: Notetype = self.rows[Table.NOTETYPES][key]
-            self.rows[Table.NOTETYPES][key] = row._replace(name=spot.leaf)
+            self.rows[Table.NOTETYPES][key] = with_parts_apart(row._replace(name=spot.leaf))
 
     def register_tags(self) -> None:
         """Keep a tag that one side removed from the list where a changed note carries it."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from usbsync.core import wire
 from usbsync.core.changes import Field, Notetype, Template
@@ -25,6 +25,7 @@ Key: TypeAlias = str
 Keys: TypeAlias = tuple[Key, ...]
 Part: TypeAlias = Field | Template
 Whose: TypeAlias = Side | None  # None: the ancestor
+_P = TypeVar("_P", Field, Template)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +159,31 @@ def _known_as(phone: Keys, parts: Mapping[Whose, Sequence[Part]], desktop: Keys)
 # ---- field names in templates
 
 
-def renames(old: Notetype, new: Notetype) -> dict[str, str]:
-    """Return the fields that were renamed, old name to new."""
-    keys = matched(old.fields, new.fields, FIELD_ID, "n")
-    was = {f"a{at}": field.name for at, field in enumerate(old.fields)}
-    pairs = ((was[key], field.name) for key, field in zip(keys, new.fields, strict=True) if key in was)
-    return {before: after for before, after in pairs if before != after}
+def told_apart(names: Sequence[str]) -> list[str]:
+    """Give parts that came to one name distinct ones: the first keeps it, the others get Anki's `+`."""
+    known, seen, result = {unicase(name) for name in names}, set[str](), []
+    for name in names:
+        apart = name
+        while unicase(apart) in seen or (apart != name and unicase(apart) in known):
+            apart += "+"
+        seen.add(unicase(apart))
+        result.append(apart)
+    return result
+
+
+def with_parts_apart(notetype: Notetype) -> Notetype:
+    """Give fields, and templates, that came to one name distinct ones."""
+    fields, templates = (
+        told_apart([part.name for part in parts]) for parts in (notetype.fields, notetype.templates)
+    )
+    return notetype._replace(
+        fields=tuple(map(_called, notetype.fields, fields)),
+        templates=tuple(map(_called, notetype.templates, templates)),
+    )
+
+
+def _called(part: _P, name: str) -> _P:
+    return part._replace(name=name)
 
 
 def with_renames(notetype: Notetype, names: Mapping[str, str]) -> Notetype:
