@@ -11,6 +11,7 @@ from rich.text import Text
 
 from usbsync import __version__
 from usbsync.cli.auto import auto, offer
+from usbsync.cli.carry import carry
 from usbsync.cli.common import options_of, show
 from usbsync.cli.compare import Comparison
 from usbsync.cli.render import (
@@ -231,6 +232,7 @@ def undo(
 
 app.add_typer(auto)
 app.add_typer(restore)
+app.add_typer(carry)
 
 conflicts_app = typer.Typer(help="What lost in the last merge, and choosing the other after all.")
 app.add_typer(conflicts_app, name="conflicts")

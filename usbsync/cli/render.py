@@ -25,6 +25,7 @@ _HEADLINES = {
     Result.UPLOADED: "in step: the phone holds the desktop's collection now",
     Result.DOWNLOADED: "in step: the desktop holds the phone's collection now",
     Result.PLANNED: "plan: nothing was written",
+    Result.IMPORTED: "imported",
     Result.UNDONE: "undone: both hold what they held before",
     Result.RESTORED: "restored from the backup; the next sync brings both together again",
 }
@@ -165,7 +166,7 @@ def _skipped(skipped: Sequence[Skipped]) -> Iterator[Text]:
 def _wire(report: Report) -> Text:
     text = Text()
     if report.pulled_bytes or report.pushed_bytes:
-        text.append(f"\n{_size(report.pulled_bytes)} from the phone, {_size(report.pushed_bytes)} to it")
+        text.append(f"\n{size_of(report.pulled_bytes)} from the phone, {size_of(report.pushed_bytes)} to it")
         text.append(f", {sum(report.seconds.values()):.1f} s\n" if report.seconds else "\n")
     if report.answer:
         text.append(f"\nthe answer is {report.answer}\n")
@@ -179,7 +180,8 @@ def _wire(report: Report) -> Text:
     return text
 
 
-def _size(count: int) -> str:
+def size_of(count: int) -> str:
+    """Say a number of bytes in words."""
     size = float(count)
     for unit in ("B", "kB", "MB"):
         if size < 1000:  # noqa: PLR2004
@@ -191,7 +193,7 @@ def _size(count: int) -> str:
 def render_backups(backups: Sequence[tuple[str, Backup]]) -> Text:
     """List backups, newest first."""
     lines = [
-        f"{backup.id:<24} {_size(backup.size):>9}  {backup.note:<11} {phone}" for phone, backup in backups
+        f"{backup.id:<24} {size_of(backup.size):>9}  {backup.note:<11} {phone}" for phone, backup in backups
     ]
     if not lines:
         return Text("no backup: usbsync has changed nothing yet")

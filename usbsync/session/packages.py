@@ -23,7 +23,7 @@ from usbsync.errors import UsageError
 from usbsync.session.looks import Looks
 from usbsync.session.meet import LOCK_SECONDS, Meeting, closing, desktop_replica, scratch_folder
 from usbsync.session.options import Options
-from usbsync.session.passing import GIVEN, UNPACKED, PackageMemory, is_answer
+from usbsync.session.passing import GIVEN, PHONE, UNPACKED, PackageMemory, is_answer
 from usbsync.session.replica import Replica
 from usbsync.session.talk import Talk
 from usbsync.state.files import speaking
@@ -31,9 +31,6 @@ from usbsync.state.home import state_home
 from usbsync.state.pair import Pair, lock
 from usbsync.transport.ways import open_folder
 from usbsync.transport.wrap import Metered, ReadOnly
-
-PHONE = "package"
-"""The one name of all phones that come as packages: a package itself shows which of them it is of."""
 
 
 @contextmanager

@@ -37,6 +37,8 @@ UNPACKED = "package"
 GIVEN = "given.anki2"
 """The collection there as it came out of the package."""
 MERGED = "-merged"
+PHONE = "package"
+"""The one name of all phones that come as packages: a package itself shows which of them it is of."""
 _BROUGHT = "brought"  # the media of an answer: name -> what the phone had before, as SHA-1
 
 
@@ -89,7 +91,7 @@ class PackageMemory:
         self.load()
         known = load_passed(self.pair)
         if new is None or "left" in new.info:
-            keep_passed(self.pair, _before(known, new))
+            keep_passed(self.pair, before_undone(known, new))
             self.talk.note("the phone keeps what it has; its own export is how it was before")
             return
         given = self._given(new)
@@ -225,7 +227,7 @@ def _synced(pair: Pair) -> Iterable[Passed]:
                     yield Passed(Kind.SYNCED, None, state)
 
 
-def _before(known: Sequence[Passed], old: Ancestor | None) -> Sequence[Passed]:
+def before_undone(known: Sequence[Passed], old: Ancestor | None) -> Sequence[Passed]:
     """Return the states that an undo leaves: the one it goes back to, and those older."""
     for at, each in enumerate(known):
         if old is not None and each.state.sha256 == old.sha256:

@@ -23,6 +23,7 @@ class Result(StrEnum):
     PLANNED = "planned"
     UNDONE = "undone"
     RESTORED = "restored"
+    IMPORTED = "imported"
 
 
 Counts = Mapping[str, Mapping[str, int]]

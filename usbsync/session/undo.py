@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,14 @@ from usbsync.collection.diff import tally
 from usbsync.collection.snapshot import MAIN, Snapshot, file_fingerprint
 from usbsync.core.conflict import Side
 from usbsync.core.media import Add, Delete, MediaFile, MediaPlan, MediaStep, Replace
+from usbsync.device.spec import Package, parse
 from usbsync.errors import DamagedData, GuardRefused, UsageError
 from usbsync.media.listing import Listing, list_media
 from usbsync.media.move import Place, fetch
+from usbsync.session.alone import ABSENT, AFTER, meet_alone
 from usbsync.session.apply import Work, apply
 from usbsync.session.collection import known_fingerprints
+from usbsync.session.conflicts import kept
 from usbsync.session.meet import Meeting, meet
 from usbsync.session.options import Options
 from usbsync.session.recover import recover
@@ -46,22 +50,23 @@ def bring_back(
     options: Options,
     talk: Talk,
     backup_id: str | None,
-    sides: Collection[Side],
+    wanted: Collection[Side],
     result: Result,
     *,
     sure: bool,
 ) -> Report:
     """Give the sides what a backup holds of them; raises as `undo`."""
-    with meet(options, talk) as meeting:
+    with _meet(options, talk, backup_id) as meeting:
         recover(meeting, talk)
+        sides = _reachable(meeting, wanted)
         backups = Backups(meeting.pair)
         backup = _newest(backups) if backup_id is None else backups.get(backup_id)
         if not sure:
-            _guard(meeting, sides, result)
+            _guard(meeting, backup, sides, result)
         talk.stage("checking the backup")
         backups.verify(backup)
         work = _work(meeting, backup, sides, talk, result, sure=sure)
-        kept = apply(meeting, work, talk)
+        saved = apply(meeting, work, talk)
         return Report(
             result=result,
             names=meeting.names,
@@ -69,8 +74,30 @@ def bring_back(
             media={side: media_counts(work.media, side) for side in Side},
             pulled_bytes=meeting.wire.pulled_bytes,
             pushed_bytes=meeting.wire.pushed_bytes,
-            backup=kept,
+            backup=saved,
         )
+
+
+def _meet(options: Options, talk: Talk, backup_id: str | None) -> AbstractContextManager[Meeting]:
+    """Meet the phone that was there; nobody, where the desktop alone was changed, or by a package."""
+    spec = parse(options.device) if options.device else None
+    if backup_id or spec is None or isinstance(spec, Package):
+        found = [phone for phone, backup in kept(options) if backup_id in {None, backup.id}]
+        if found and found[0] in ABSENT:
+            return meet_alone(options, found[0])
+    return meet(options, talk)
+
+
+def _reachable(meeting: Meeting, wanted: Collection[Side]) -> tuple[Side, ...]:
+    """Return the sides that can be taken back: a phone that came as a package is not here."""
+    if not meeting.memory.passing:
+        return tuple(wanted)
+    if Side.DESKTOP not in wanted:
+        raise UsageError(
+            "the phone came as a package then, and is not here; nothing was changed",
+            hint="usbsync restore ID --side phone --to FOLDER takes out what it held, to be carried to it",
+        )
+    return (Side.DESKTOP,)
 
 
 def _newest(backups: Backups) -> Backup:
@@ -80,17 +107,10 @@ def _newest(backups: Backups) -> Backup:
     return backups.get(newest)
 
 
-def _guard(meeting: Meeting, sides: Collection[Side], result: Result) -> None:
+def _guard(meeting: Meeting, backup: Backup, sides: Collection[Side], result: Result) -> None:
     """Refuse where somebody worked since the last sync: going back would take that away unasked."""
-    ancestor = meeting.ancestor()
-    if ancestor is None:
-        return
-    # an undo leaves both older than what is remembered, and notes as what
-    left = ancestor.info.get("left") or known_fingerprints(ancestor)
-    looked_at = [
-        side for side in Side if side in sides and not (meeting.memory.passing and side is Side.PHONE)
-    ]
-    used = [side for side in looked_at if meeting.replicas[side].fingerprint() != left[side]]
+    left = _left(meeting, backup)
+    used = [side for side in sides if left and meeting.replicas[side].fingerprint() != left[side]]
     if used:
         raise GuardRefused(
             f"the {' and the '.join(used)} changed since the last sync, and going back takes that back too; "
@@ -98,6 +118,17 @@ def _guard(meeting: Meeting, sides: Collection[Side], result: Result) -> None:
             hint=f"usbsync {_COMMANDS[result]} --yes does it all the same (a backup is kept); "
             "usbsync sync keeps everything",
         )
+
+
+def _left(meeting: Meeting, backup: Backup) -> Mapping[Side, str] | None:
+    """Return what both were when usbsync last left them, where that is known."""
+    if AFTER in backup.facts:
+        return {Side.DESKTOP: str(backup.facts[AFTER])}
+    ancestor = meeting.ancestor()
+    if ancestor is None:
+        return None
+    # an undo leaves both older than what is remembered, and notes as what
+    return ancestor.info.get("left") or known_fingerprints(ancestor)
 
 
 def _tally(work: Work, side: Side) -> Counts:
@@ -111,7 +142,8 @@ def _work(
 ) -> Work:
     """Turn a backup into work for `apply`."""
     now, before, new = {}, {}, {}
-    for side, replica in meeting.replicas.items():
+    for side in Side:
+        replica = meeting.replicas[side]
         before[side] = replica.fingerprint() or ""
         original = backup.path / side / MAIN
         if side not in sides or not original.exists():

@@ -1,0 +1,174 @@
+"""A package that is dropped into the watched folder is merged once, when it is whole, and answered beside it."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+
+import pytest
+from packages.hand import alike, in_step
+from session.scenes import texts
+from worlds import add_note, editing
+
+from usbsync.core.inbox import QUIET
+from usbsync.errors import UsageError, UsbsyncError
+from usbsync.session.inbox import Inbox
+from usbsync.session.report import Report
+from usbsync.session.talk import Silent
+
+
+class Clock:
+    """Time that passes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Dropped:
+    """A watched folder, and all that came of it."""
+
+    def __init__(self, hand) -> None:
+        self.hand = hand
+        self.folder = hand.root / "inbox"
+        self.folder.mkdir(exist_ok=True)
+        self.clock = Clock()
+        self.outcomes: list[tuple[str, Report | UsbsyncError]] = []
+        self.told = threading.Event()
+        self.box = self.new()
+
+    def new(self) -> Inbox:
+        return Inbox(self.folder, self.hand.options(), Silent(), self._done, self.clock)
+
+    def _done(self, path, outcome) -> None:
+        self.outcomes.append((path.name, outcome))
+        self.told.set()
+
+    def pass_by(self, seconds: float = QUIET) -> None:
+        self.box.look()
+        self.clock.now += seconds
+        self.box.look()
+
+    def dropped(self, name: str = "phone.colpkg") -> None:
+        shutil.copyfile(self.hand.export(), self.folder / name)
+
+    @property
+    def answer(self):
+        return self.folder / "phone-merged.colpkg"
+
+
+@pytest.fixture
+def drop(tmp_path) -> Dropped:
+    hand = in_step(tmp_path / "w")
+    with editing(hand.phone) as col:
+        add_note(col, "Basic", ["made on the phone", "x"], 1)
+    with editing(hand.desktop) as col:
+        add_note(col, "Basic", ["made at the desk", "x"], 1)
+    return Dropped(hand)
+
+
+def test_it_is_merged_once_and_answered_beside_it(drop) -> None:
+    drop.dropped()
+    drop.pass_by()
+    assert [(name, outcome.result) for name, outcome in drop.outcomes] == [("phone.colpkg", "merged")]
+    drop.hand.import_(drop.answer)
+    alike(drop.hand)
+    for _ in range(3):  # neither again, nor its own answer
+        drop.pass_by()
+    drop.box = drop.new()  # nor after a restart
+    drop.pass_by()
+    assert len(drop.outcomes) == 1
+    with editing(drop.hand.phone) as col:
+        add_note(col, "Basic", ["made later", "x"], 1)
+    drop.dropped()
+    drop.pass_by()
+    assert len(drop.outcomes) == 2
+    assert "made later" in texts(drop.hand.desktop)
+
+
+def test_a_slow_copy_is_waited_for(drop) -> None:
+    data = drop.hand.export().read_bytes()
+    target = drop.folder / "phone.colpkg"
+    with target.open("wb") as file:
+        for start in range(0, len(data), len(data) // 5 + 1):
+            file.write(data[start : start + len(data) // 5 + 1])
+            file.flush()
+            if file.tell() < len(data):
+                drop.pass_by()  # it stands still for long: still not taken up
+                assert not drop.outcomes
+    drop.pass_by(QUIET / 2)
+    assert not drop.outcomes
+    drop.pass_by()
+    assert len(drop.outcomes) == 1
+
+
+def test_a_copy_that_first_takes_its_room_is_waited_for(drop) -> None:
+    data = drop.hand.export().read_bytes()
+    target = drop.folder / "phone.colpkg"
+    target.write_bytes(bytes(len(data)))
+    drop.pass_by()
+    assert not drop.outcomes
+    target.write_bytes(data)
+    drop.pass_by()
+    assert len(drop.outcomes) == 1
+
+
+def test_unfinished_files_of_carriers_and_other_files_are_left_alone(drop) -> None:
+    package = drop.hand.export()
+    for name in (".syncthing.phone.colpkg.tmp", ".phone.colpkg", "~phone.colpkg", "notes.txt", "deck.apkg"):
+        shutil.copyfile(package, drop.folder / name)
+    (drop.folder / "link.colpkg").symlink_to(package)
+    (drop.folder / "folder.colpkg").mkdir()
+    drop.pass_by()
+    assert not drop.outcomes
+
+
+def test_a_damaged_one_is_told_of_once_and_changes_nothing(drop) -> None:
+    drop.dropped()
+    data = bytearray((drop.folder / "phone.colpkg").read_bytes())
+    data[len(data) // 3] ^= 0xFF
+    (drop.folder / "phone.colpkg").write_bytes(bytes(data))
+    before = texts(drop.hand.desktop)
+    drop.pass_by()
+    drop.pass_by()
+    ((_, outcome),) = drop.outcomes
+    assert isinstance(outcome, UsbsyncError)
+    assert outcome.exit_code == 7
+    assert texts(drop.hand.desktop) == before
+    assert not drop.answer.exists()
+
+
+def test_it_waits_while_anki_is_open(drop) -> None:
+    drop.dropped()
+    with editing(drop.hand.desktop):
+        drop.pass_by()
+        assert not drop.outcomes
+    drop.pass_by()
+    assert not drop.outcomes  # not at once again
+    drop.pass_by(60)
+    assert len(drop.outcomes) == 1
+
+
+def test_a_folder_that_goes_is_said(drop) -> None:
+    drop.folder.rmdir()
+    with pytest.raises(UsageError, match="gone"):
+        drop.box.look()
+
+
+def test_the_watcher_itself_wakes_for_what_is_dropped(drop) -> None:
+    """With the system's own events and clock."""
+    stop = threading.Event()
+    box = Inbox(drop.folder, drop.hand.options(), Silent(), drop._done)
+    thread = threading.Thread(target=box.watch, args=(stop,))
+    thread.start()
+    try:
+        drop.dropped()
+        assert drop.told.wait(60)
+    finally:
+        stop.set()
+        (drop.folder / "wake").touch()
+        thread.join(30)
+    assert not thread.is_alive()
+    assert drop.answer.exists()

@@ -1,0 +1,80 @@
+"""A desktop by itself: for what concerns no phone, or one that cannot be reached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from usbsync.core.conflict import Side
+from usbsync.device.ankidroid import PhoneReplica
+from usbsync.device.app import AppControl
+from usbsync.device.desktop import find_desktop
+from usbsync.session.meet import LOCK_SECONDS, Meeting, closing, desktop_replica, scratch_folder
+from usbsync.session.options import Options
+from usbsync.session.passing import PHONE, before_undone
+from usbsync.session.replica import Replica
+from usbsync.state.ancestor import Ancestor
+from usbsync.state.files import speaking
+from usbsync.state.home import state_home
+from usbsync.state.pair import Pair, lock
+from usbsync.state.passed import keep_passed, load_passed
+from usbsync.transport.ways import open_folder
+from usbsync.transport.wrap import Metered
+
+NOBODY = "import"
+"""Stands for the phone in the memory of what was done to the desktop alone."""
+AFTER = "after"
+"""What the desktop's collection was when it was left, in the facts of a backup."""
+ABSENT = (NOBODY, PHONE)
+"""The phones that are not needed to take the desktop back."""
+
+
+@dataclass(frozen=True, slots=True)
+class AloneMemory:
+    """What is remembered of a phone that is not there: only an undo changes it."""
+
+    pair: Pair
+    passing: bool = True
+    answer: Path | None = None
+
+    def load(self) -> Ancestor | None:
+        """Return the newest state that was passed: what the desktop held then is known by it."""
+        states = load_passed(self.pair)
+        return states[0].state if states else None
+
+    def keep(self, new: Ancestor | None) -> None:
+        """Forget what an undo takes from the desktop."""
+        states = load_passed(self.pair)
+        if states:
+            keep_passed(self.pair, before_undone(states, new))
+
+    def phone_media(self) -> Mapping[str, str] | None:
+        """Nothing is known of them."""
+        return {}
+
+
+@contextmanager
+def meet_alone(options: Options, phone: str = NOBODY) -> Iterator[Meeting]:
+    """Keep the desktop still until the block ends, with an empty folder for the phone."""
+    found = find_desktop(collection=options.collection, profile=options.profile, environ=options.environ)
+    with ExitStack() as stack:
+        pair = Pair(state_home(options.environ), str(found.collection), phone)
+        stack.enter_context(lock(pair, seconds=LOCK_SECONDS))
+        home = stack.enter_context(closing(open_folder(found.folder)))
+        scratch = stack.enter_context(scratch_folder(pair, dry=False))
+        folder = scratch / "nobody"
+        folder.mkdir()
+        link = stack.enter_context(closing(open_folder(folder)))
+        desktop = desktop_replica(found, home)
+        with desktop.still():
+            pass  # "close Anki" comes before all else
+        replicas = {
+            Side.DESKTOP: desktop,
+            Side.PHONE: Replica(Side.PHONE, link, "/collection.anki2", "/collection.media"),
+        }
+        names = {Side.DESKTOP: found.name, Side.PHONE: phone}
+        app = AppControl(link, PhoneReplica("/", (), "no phone"))
+        with speaking(scratch):
+            yield Meeting(pair, replicas, app, Metered(link), scratch, False, names, AloneMemory(pair))  # noqa: FBT003

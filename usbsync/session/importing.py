@@ -1,0 +1,193 @@
+"""Taking a package in: a deck's is added to a collection, a collection's replaces it; after a backup, as every change."""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from usbsync.collection.decks import DeckImport, import_decks
+from usbsync.collection.diff import count_notes, tally
+from usbsync.collection.package_check import COLLECTION_SUFFIX, MEDIA, Package, examine, is_package
+from usbsync.collection.packages import unpack
+from usbsync.collection.snapshot import MAIN, take
+from usbsync.core.conflict import Side
+from usbsync.core.media import Add, MediaFile, MediaPlan, MediaStep, Replace, file_problem, name_problem
+from usbsync.errors import ChoiceNeeded, UsageError
+from usbsync.media.move import Place, fetch
+from usbsync.session.alone import AFTER, meet_alone
+from usbsync.session.apply import Work, apply
+from usbsync.session.levels import as_it_was
+from usbsync.session.meet import Meeting, meet
+from usbsync.session.options import Options
+from usbsync.session.recover import recover
+from usbsync.session.replica import Held, held
+from usbsync.session.report import Report, Result, media_counts
+from usbsync.session.talk import Talk
+from usbsync.state.files import sha256_of
+from usbsync.transport.base import OnBytes, Pull
+from usbsync.transport.ways import open_folder
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What an import did: the report, and of a deck's package what became of its notes."""
+
+    report: Report
+    notes: Mapping[str, int] | None
+
+
+def import_package(
+    options: Options,
+    talk: Talk,
+    path: Path,
+    how: DeckImport,
+    *,
+    into: Side = Side.DESKTOP,
+    sure: bool = False,
+) -> Taken:
+    """Take a package into the desktop's or the phone's collection, after a backup.
+
+    Raises DamagedData where the package is not whole, ChoiceNeeded where a collection would be replaced and nobody
+    is `sure`, and what meeting the phone raises.
+    """
+    if not is_package(path):
+        raise UsageError(f"{path.name} is no package", hint="import takes .apkg and .colpkg files")
+    talk.stage("looking into the package")
+    package = examine(path)
+    with _meeting(options, talk, into) as meeting:
+        recover(meeting, talk)
+        own = _own(meeting, into, talk)
+        folder = meeting.scratch / "import"
+        folder.mkdir()
+        if _replaces(path):
+            notes, new = None, _unpacked(package, folder, own, sure=sure)
+        else:
+            notes, new = _added(package, folder, own, how, talk)
+        return Taken(_carry_out(meeting, own, new, folder / MEDIA, talk), notes)
+
+
+def _replaces(path: Path) -> bool:
+    return path.suffix.lower() == COLLECTION_SUFFIX
+
+
+def _meeting(options: Options, talk: Talk, into: Side) -> AbstractContextManager[Meeting]:
+    return meet(options, talk) if into is Side.PHONE else meet_alone(options)
+
+
+def _own(meeting: Meeting, side: Side, talk: Talk) -> Held:
+    """Copy the collection that is to take something in."""
+    replica, scratch = meeting.replicas[side], meeting.scratch / side
+    if replica.fingerprint() is None:
+        raise UsageError(
+            f"there is no collection on the {side} yet", hint=f"open Anki on the {side} once, and close it"
+        )
+    on_bytes = talk.stage(f"reading the {side}'s collection", replica.size())
+    with replica.still():
+        return held(replica, replica.fetch(scratch / "raw", on_bytes), scratch)
+
+
+def _unpacked(package: Package, folder: Path, own: Held, *, sure: bool) -> Path:
+    """Unpack the collection that is to replace one; that it is sound is proven as of any phone's."""
+    collection, _media = unpack(package, folder)
+    new = take(collection, folder / "whole", "package").path
+    if not sure:
+        here, there = count_notes(own.snapshot.path), count_notes(new)
+        raise ChoiceNeeded(
+            f"{package.path.name} ({there:,} notes) would replace the {own.replica.side}'s collection ({here:,} notes); "
+            "nothing was changed",
+            hint="import --yes does it, after a backup; sync --device package:FILE merges both instead",
+        )
+    return new
+
+
+def _added(
+    package: Package, folder: Path, own: Held, how: DeckImport, talk: Talk
+) -> tuple[Mapping[str, int], Path]:
+    """Let Anki add a deck's package to a copy, beside those media files that it could collide with."""
+    new, media = folder / MAIN, folder / MEDIA
+    shutil.copyfile(own.snapshot.path, new)
+    media.mkdir()
+    place = own.replica.place
+    if place.transport.stat(place.media):
+        there = {info.name: info for info in place.transport.list(place.media)}
+        same = [
+            each.name
+            for each in package.media
+            if each.name in there and _is_media(each.name, there[each.name].size)
+        ]
+        place.transport.pull([Pull(place.path(name), media / name) for name in same], lambda _count: None)
+    talk.stage("importing")
+    notes = import_decks(new, package.path, how)
+    return notes, new
+
+
+def _is_media(name: str, size: int) -> bool:
+    return name_problem(name) is None and file_problem(size) is None
+
+
+def _carry_out(meeting: Meeting, own: Held, new: Path, media: Path, talk: Talk) -> Report:
+    side = own.replica.side
+    steps = tuple(_steps(own.replica.place, media))
+    plan = MediaPlan(steps if side is Side.DESKTOP else (), steps if side is Side.PHONE else (), (), (), {})
+    written = as_it_was(own, new)
+    before = {each: replica.fingerprint() or "" for each, replica in meeting.replicas.items()}
+    old = meeting.ancestor()
+    work = Work(
+        before={**before, side: own.fingerprint},
+        held={side: own},
+        new={side: written},
+        media=plan,
+        old=old,
+        ancestor=old,  # what both hold is what it was: the next sync finds the import
+        note="imported",
+        facts={AFTER: sha256_of(written)} if side is Side.DESKTOP else {},
+        stage_media=lambda on_bytes: _stage(meeting, own.replica.place, side, plan, media.parent, on_bytes),
+    )
+    backup = apply(meeting, work, talk)
+    return Report(
+        Result.IMPORTED,
+        meeting.names,
+        changes={side: tally(new, own.snapshot.path)},
+        media={each: media_counts(plan, each) for each in Side},
+        pulled_bytes=meeting.wire.pulled_bytes,
+        pushed_bytes=meeting.wire.pushed_bytes,
+        backup=backup,
+    )
+
+
+def _steps(place: Place, media: Path) -> Iterator[MediaStep]:
+    """Say what the files that lie in `media` mean for a side: those it lacks, and those it has in another version."""
+    found = {path.name: path for path in sorted(media.iterdir()) if _is_media(path.name, path.stat().st_size)}
+    there = (
+        {info.name: info for info in place.transport.list(place.media)}
+        if place.transport.stat(place.media)
+        else {}
+    )
+    hashes = place.transport.hash([place.path(name) for name in found if name in there], "sha1")
+    for name, path in found.items():
+        info = path.stat()
+        file = MediaFile(_sha1(path), info.st_size, int(info.st_mtime))
+        sha1 = hashes.get(place.path(name))
+        if name not in there:
+            yield Add(name, file, "imported")
+        elif sha1 is not None and sha1 != file.sha1:
+            yield Replace(name, file, MediaFile(sha1, there[name].size, there[name].mtime), "imported")
+
+
+def _sha1(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha1").hexdigest()
+
+
+def _stage(
+    meeting: Meeting, place: Place, side: Side, plan: MediaPlan, folder: Path, on_bytes: OnBytes
+) -> None:
+    scratch = meeting.scratch / "media"
+    scratch.mkdir(exist_ok=True)
+    source = Place(open_folder(folder), posixpath.join("/", MEDIA))
+    fetch(plan, {side: place, side.other: source}, scratch, on_bytes)

@@ -1,0 +1,70 @@
+"""Packages that lie about on a phone: in its Download folder, where apps put what they export, and in AnkiDroid's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from usbsync.collection.package_check import is_package
+from usbsync.device.ankidroid import find_phone
+from usbsync.errors import NoPhone, PhoneFailed, PhoneRefused, UsageError
+from usbsync.session.exporting import DOWNLOADS, phone_link
+from usbsync.session.options import Options
+from usbsync.session.talk import Talk
+from usbsync.state.files import sha256_of
+from usbsync.transport.base import Kind, Pull, Transport
+from usbsync.transport.paths import shown
+
+
+@dataclass(frozen=True, slots=True)
+class Lying:
+    """A package on the phone; its name is the phone's word for it."""
+
+    path: str
+    size: int  # bytes
+    mtime: int  # seconds since 1970
+
+    @property
+    def name(self) -> str:
+        """The last component."""
+        return self.path.rpartition("/")[2]
+
+
+def lying(options: Options, talk: Talk) -> list[Lying]:
+    """List the packages on the phone, newest first."""
+    with phone_link(options, talk) as link:
+        return _look(link, options)
+
+
+@contextmanager
+def fetched(options: Options, talk: Talk, name: str) -> Iterator[Path]:
+    """Fetch one of them into a folder that goes when the block ends; UsageError where none has that name."""
+    with phone_link(options, talk) as link, TemporaryDirectory(prefix="usbsync-") as folder:
+        found = [each for each in _look(link, options) if name in {each.name, each.path}]
+        if not found:
+            raise UsageError(
+                f"there is no package {shown(name)} on the phone", hint="import --from phone lists them"
+            )
+        one, target = found[0], Path(folder, f"fetched{Path(found[0].name).suffix.lower()}")
+        link.pull([Pull(one.path, target)], talk.stage("reading the package", one.size))
+        if link.hash([one.path], "sha256").get(one.path) != sha256_of(target):
+            raise PhoneFailed("the package changed while it was being copied; nothing was changed")
+        yield target
+
+
+def _look(link: Transport, options: Options) -> list[Lying]:
+    folders = [DOWNLOADS]
+    with suppress(NoPhone):
+        folders.append(find_phone(link, app=options.app, phone_dir=options.phone_dir).folder)
+    found = [each for folder in folders for each in _in(link, folder)]
+    return sorted(found, key=lambda each: each.mtime, reverse=True)
+
+
+def _in(link: Transport, folder: str) -> Iterator[Lying]:
+    with suppress(PhoneRefused):  # absent, or not ours to read
+        for info in link.list(folder):
+            if info.kind is Kind.FILE and info.name.isprintable() and is_package(Path(info.name)):
+                yield Lying(f"{folder}/{info.name}", info.size, info.mtime)
