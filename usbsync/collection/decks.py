@@ -7,13 +7,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-
-from anki.cards import CardId
-from anki.collection import CardIdsLimit, Collection, ExportAnkiPackageOptions, ImportAnkiPackageRequest
-from anki.errors import AnkiException
-from anki.import_export_pb2 import ImportAnkiPackageOptions, ImportAnkiPackageUpdateCondition
+from typing import TYPE_CHECKING
 
 from usbsync.errors import DamagedData, UsageError
+
+if TYPE_CHECKING:
+    from anki.cards import CardId
+    from anki.collection import Collection
+    from anki.import_export_pb2 import ImportAnkiPackageUpdateCondition
+
+# Anki is imported where it is used, as in `package_check`.
 
 
 class Update(StrEnum):
@@ -46,18 +49,13 @@ class DeckImport:
     with_deck_configs: bool = True
 
 
-_CONDITIONS = {
-    Update.IF_NEWER: ImportAnkiPackageUpdateCondition.IMPORT_ANKI_PACKAGE_UPDATE_CONDITION_IF_NEWER,
-    Update.ALWAYS: ImportAnkiPackageUpdateCondition.IMPORT_ANKI_PACKAGE_UPDATE_CONDITION_ALWAYS,
-    Update.NEVER: ImportAnkiPackageUpdateCondition.IMPORT_ANKI_PACKAGE_UPDATE_CONDITION_NEVER,
-}
-
-
 def export_decks(collection: Path, target: Path, options: DeckExport) -> int:
     """Write decks of a scratch copy, its media folder beside it; returns how many notes went in.
 
     Raises UsageError where there is no deck of that name.
     """
+    from anki.collection import CardIdsLimit, ExportAnkiPackageOptions  # noqa: PLC0415
+
     with _open(collection) as col:
         cards = {card for deck in options.decks for card in _cards(col, deck)}
         return col.export_anki_package(
@@ -86,12 +84,15 @@ def import_decks(collection: Path, package: Path, options: DeckImport) -> Mappin
 
     Returns how many notes were `new`, `updated`, `duplicate` and `conflicting`. Raises DamagedData.
     """
+    from anki.collection import ImportAnkiPackageRequest  # noqa: PLC0415
+    from anki.import_export_pb2 import ImportAnkiPackageOptions  # noqa: PLC0415
+
     request = ImportAnkiPackageRequest(
         package_path=str(package),
         options=ImportAnkiPackageOptions(
             merge_notetypes=options.merge_notetypes,
-            update_notes=_CONDITIONS[options.update_notes],
-            update_notetypes=_CONDITIONS[options.update_notetypes],
+            update_notes=_condition(options.update_notes),
+            update_notetypes=_condition(options.update_notetypes),
             with_scheduling=options.with_scheduling,
             with_deck_configs=options.with_deck_configs,
         ),
@@ -101,8 +102,18 @@ def import_decks(collection: Path, package: Path, options: DeckImport) -> Mappin
         return {what: len(getattr(log, what)) for what in ("new", "updated", "duplicate", "conflicting")}
 
 
+def _condition(update: Update) -> ImportAnkiPackageUpdateCondition.ValueType:
+    from anki.import_export_pb2 import ImportAnkiPackageUpdateCondition as Condition  # noqa: PLC0415
+
+    name = update.name  # as Anki names them
+    return Condition.Value(f"IMPORT_ANKI_PACKAGE_UPDATE_CONDITION_{name}")
+
+
 @contextmanager
 def _open(collection: Path) -> Iterator[Collection]:
+    from anki.collection import Collection  # noqa: PLC0415
+    from anki.errors import AnkiException  # noqa: PLC0415
+
     try:
         col = Collection(str(collection))
         try:

@@ -14,11 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-
-from anki._backend import RustBackend
-from anki.errors import AnkiException
-from anki.import_export_pb2 import MediaEntries, PackageMetadata
-from google.protobuf.message import DecodeError
+from typing import Any
 
 from usbsync.collection import zstd
 from usbsync.collection.backend import opened
@@ -29,11 +25,9 @@ MEDIA = "collection.media"
 COLLECTION_SUFFIX = ".colpkg"
 DECKS_SUFFIX = ".apkg"
 
-_INSIDE = {
-    PackageMetadata.VERSION_LEGACY_1: "collection.anki2",
-    PackageMetadata.VERSION_LEGACY_2: "collection.anki21",
-    PackageMetadata.VERSION_LATEST: "collection.anki21b",
-}
+_LEGACY_1, _LEGACY_2, _LATEST = 1, 2, 3  # PackageMetadata.Version of Anki's import_export.proto
+_INSIDE = {_LEGACY_1: "collection.anki2", _LEGACY_2: "collection.anki21", _LATEST: "collection.anki21b"}
+# Anki is imported where it is used: it takes 0.1 s, and most commands look into no package.
 _MOST_FILES = 250_000
 _MOST_LISTED = 64 << 20  # bytes of the list of media
 _MOST_META = 1 << 10
@@ -78,7 +72,7 @@ def examine(path: Path) -> Package:
     with speaking(path), zipfile.ZipFile(path) as archive:
         infos = _entries(archive)
         version = _version(archive, infos)
-        legacy = version is not PackageMetadata.VERSION_LATEST
+        legacy = version != _LATEST
         if _INSIDE[version] not in infos:
             raise DamagedData(f"there is no {_INSIDE[version]} in it")
         most = sum(_most(archive, info, legacy=legacy) for info in infos.values())
@@ -104,7 +98,7 @@ def speaking(path: Path) -> Iterator[None]:
         raise _damaged(path, str(error)) from error
     except (
         zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, KeyError,
-        DecodeError, RecursionError,
+        RecursionError,
     ) as error:  # fmt: skip
         raise _damaged(path, f"it is cut short or no package ({type(error).__name__})") from error
 
@@ -134,19 +128,28 @@ def _is_plain(name: str) -> bool:
     return name not in {"", ".", ".."} and not set(name) & set("/\\\0:") and name.isprintable()
 
 
-def _version(
-    archive: zipfile.ZipFile, infos: dict[str, zipfile.ZipInfo]
-) -> PackageMetadata.Version.ValueType:
+def _version(archive: zipfile.ZipFile, infos: dict[str, zipfile.ZipInfo]) -> int:
     if "meta" in infos:
-        version = PackageMetadata.FromString(_read(archive, infos["meta"], _MOST_META)).version
+        from anki.import_export_pb2 import PackageMetadata  # noqa: PLC0415
+
+        version: int = _parsed(PackageMetadata, _read(archive, infos["meta"], _MOST_META)).version
         if version not in _INSIDE:
             raise UnsupportedCollection(
                 f"a newer Anki wrote the package {Path(archive.filename or '').name!a}; nothing was changed"
             )
         return version
     if "collection.anki21" in infos:
-        return PackageMetadata.VERSION_LEGACY_2
-    return PackageMetadata.VERSION_LEGACY_1
+        return _LEGACY_2
+    return _LEGACY_1
+
+
+def _parsed(message: Any, data: bytes) -> Any:
+    from google.protobuf.message import DecodeError  # noqa: PLC0415
+
+    try:
+        return message.FromString(data)
+    except DecodeError as error:
+        raise DamagedData("what it says of itself makes no sense") from error
 
 
 def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, most: int) -> bytes:
@@ -186,7 +189,9 @@ def _media(
     with archive.open(infos["media"]) as file:
         if zstd.most(file) > _MOST_LISTED:
             raise DamagedData("its list of media is impossibly large")
-    entries = MediaEntries.FromString(_unpacked(packed)).entries
+    from anki.import_export_pb2 import MediaEntries  # noqa: PLC0415
+
+    entries = _parsed(MediaEntries, _unpacked(packed)).entries
     return tuple(Listed(entry.name, entry.size, entry.sha1.hex()) for entry in entries)
 
 
@@ -211,6 +216,8 @@ def _check_media(media: Sequence[Listed], infos: dict[str, zipfile.ZipInfo]) -> 
 
 def _unpacked(packed: bytes) -> bytes:
     """Let Anki, the only one here that can, undo Zstandard: as the one media file of a package made for it."""
+    from anki.import_export_pb2 import MediaEntries, PackageMetadata  # noqa: PLC0415
+
     with TemporaryDirectory(prefix="usbsync-") as name:
         folder = Path(name)
         empty = folder / "empty.anki2"
@@ -232,6 +239,9 @@ def _unpacked(packed: bytes) -> bytes:
 
 def anki_unpacks(package: Path, collection: Path, media: Path) -> None:
     """Let Anki unpack a collection's package that was looked into; DamagedData where it cannot."""
+    from anki._backend import RustBackend  # noqa: PLC0415
+    from anki.errors import AnkiException  # noqa: PLC0415
+
     try:
         RustBackend().import_collection_package(
             col_path=str(collection),

@@ -9,13 +9,14 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from anki._backend import RustBackend
-from anki.errors import AnkiException
+from typing import TYPE_CHECKING
 
 from usbsync.collection.package_check import MEDIA, Package, anki_unpacks, speaking
 from usbsync.collection.snapshot import MAIN
 from usbsync.errors import DamagedData, NoSpace
+
+if TYPE_CHECKING:
+    from anki._backend import RustBackend
 
 _ROOM = 64 << 20  # bytes left free on the disk
 
@@ -72,6 +73,9 @@ def pack(collection: Path, media: Path, target: Path, *, legacy: bool, with_medi
 @contextmanager
 def _exporting(collection: Path, media: Path) -> Iterator[RustBackend]:
     """Hold a scratch copy open by Anki, with this media folder."""
+    from anki._backend import RustBackend  # noqa: PLC0415
+    from anki.errors import AnkiException  # noqa: PLC0415
+
     backend = RustBackend()
     try:
         backend.open_collection(
@@ -87,6 +91,8 @@ def _exporting(collection: Path, media: Path) -> Iterator[RustBackend]:
 
 
 def _close(backend: RustBackend) -> None:
+    from anki.errors import AnkiException  # noqa: PLC0415
+
     try:
         backend.close_collection(downgrade_to_schema11=False)
     except AnkiException:  # exporting closed it

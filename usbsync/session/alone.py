@@ -11,6 +11,7 @@ from usbsync.core.conflict import Side
 from usbsync.device.ankidroid import PhoneReplica
 from usbsync.device.app import AppControl
 from usbsync.device.desktop import find_desktop
+from usbsync.session.looks import Looks
 from usbsync.session.meet import LOCK_SECONDS, Meeting, closing, desktop_replica, scratch_folder
 from usbsync.session.options import Options
 from usbsync.session.passing import PHONE, before_undone
@@ -70,6 +71,7 @@ def meet_alone(options: Options, phone: str = NOBODY) -> Iterator[Meeting]:
         desktop = desktop_replica(found, home)
         with desktop.still():
             pass  # "close Anki" comes before all else
+        dry = False
         replicas = {
             Side.DESKTOP: desktop,
             Side.PHONE: Replica(Side.PHONE, link, "/collection.anki2", "/collection.media"),
@@ -77,4 +79,6 @@ def meet_alone(options: Options, phone: str = NOBODY) -> Iterator[Meeting]:
         names = {Side.DESKTOP: found.name, Side.PHONE: phone}
         app = AppControl(link, PhoneReplica("/", (), "no phone"))
         with speaking(scratch):
-            yield Meeting(pair, replicas, app, Metered(link), scratch, False, names, AloneMemory(pair))  # noqa: FBT003
+            yield Meeting(
+                pair, replicas, app, Metered(link), scratch, dry, names, AloneMemory(pair), Looks(pair)
+            )
