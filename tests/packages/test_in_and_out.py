@@ -195,11 +195,13 @@ def test_a_damaged_deck_is_refused_and_changes_nothing(hand, tmp_path) -> None:
 def test_nothing_is_read_or_written_while_anki_has_it_open(hand, tmp_path) -> None:
     target = tmp_path / "all.apkg"
     export(alone(hand), Silent(), target, DeckExport())
-    with editing(hand.desktop):
-        with pytest.raises(AnkiOpen):
-            export(alone(hand), Silent(), tmp_path / "again.apkg", DeckExport())
-        with pytest.raises(AnkiOpen):
-            import_package(alone(hand), Silent(), target, DeckImport())
+    with editing(hand.desktop), pytest.raises(AnkiOpen):
+        export(alone(hand), Silent(), tmp_path / "again.apkg", DeckExport())
+    with (
+        editing(hand.desktop),
+        pytest.raises(AnkiOpen),
+    ):  # anew: a lock is lost with any descriptor of its process
+        import_package(alone(hand), Silent(), target, DeckImport())
 
 
 def test_a_package_goes_into_a_phones_collection_too(hand, tmp_path) -> None:

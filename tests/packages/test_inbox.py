@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
+from dataclasses import replace
 
 import pytest
 from packages.hand import alike, in_step
 from session.scenes import texts
 from worlds import add_note, editing
 
-from usbsync.core.inbox import QUIET
+from usbsync.core.inbox import LATE, QUIET
+from usbsync.device.watch import Wakers
 from usbsync.errors import UsageError, UsbsyncError
 from usbsync.session.inbox import Inbox
 from usbsync.session.report import Report
 from usbsync.session.talk import Silent
+from usbsync.session.watch import Watch
 
 
 class Clock:
@@ -27,7 +31,7 @@ class Clock:
         return self.now
 
 
-class Dropped:
+class Dropped(Silent):
     """A watched folder, and all that came of it."""
 
     def __init__(self, hand) -> None:
@@ -36,11 +40,15 @@ class Dropped:
         self.folder.mkdir(exist_ok=True)
         self.clock = Clock()
         self.outcomes: list[tuple[str, Report | UsbsyncError]] = []
+        self.notes: list[str] = []
         self.told = threading.Event()
         self.box = self.new()
 
     def new(self) -> Inbox:
-        return Inbox(self.folder, self.hand.options(), Silent(), self._done, self.clock)
+        return Inbox(self.folder, self.hand.options(), self, self._done, self.clock)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
 
     def _done(self, path, outcome) -> None:
         self.outcomes.append((path.name, outcome))
@@ -151,24 +159,82 @@ def test_it_waits_while_anki_is_open(drop) -> None:
     assert len(drop.outcomes) == 1
 
 
-def test_a_folder_that_goes_is_said(drop) -> None:
+def test_a_folder_that_goes_is_said_and_waited_for(drop) -> None:
     drop.folder.rmdir()
-    with pytest.raises(UsageError, match="gone"):
-        drop.box.look()
+    drop.pass_by()
+    drop.pass_by()
+    assert len(drop.notes) == 1
+    drop.folder.mkdir()
+    drop.dropped()
+    drop.pass_by()
+    assert len(drop.outcomes) == 1
 
 
-def test_the_watcher_itself_wakes_for_what_is_dropped(drop) -> None:
+def test_a_file_that_is_renamed_into_place_is_taken_up_whatever_its_age(drop) -> None:
+    part = drop.folder / ".syncthing.phone.colpkg.tmp"
+    shutil.copyfile(drop.hand.export(), part)
+    os.utime(part, (1_600_000_000, 1_600_000_000))
+    drop.pass_by()
+    assert not drop.outcomes
+    part.rename(drop.folder / "phone.colpkg")
+    drop.pass_by()
+    drop.pass_by()
+    assert [name for name, _ in drop.outcomes] == ["phone.colpkg"]
+
+
+def test_an_answer_under_another_name_is_not_taken_for_a_package(drop) -> None:
+    """As Syncthing names a second version, and a browser or a phone a second copy."""
+    drop.dropped()
+    drop.pass_by()
+    shutil.copyfile(drop.answer, drop.folder / "phone-merged (1).colpkg")
+    before = texts(drop.hand.desktop)
+    drop.pass_by()
+    (_, first), (_, second) = drop.outcomes
+    assert first.result == "merged"
+    assert isinstance(second, UsageError)
+    assert "answer" in str(second)
+    assert texts(drop.hand.desktop) == before
+    drop.hand.carry()
+    alike(drop.hand)
+
+
+def test_what_stays_cut_short_is_said_once(drop) -> None:
+    data = drop.hand.export().read_bytes()
+    (drop.folder / "phone.colpkg").write_bytes(data[:-50])
+    drop.pass_by()
+    assert not drop.notes
+    drop.pass_by(LATE)
+    drop.pass_by(LATE)
+    assert len(drop.notes) == 1
+    assert not drop.outcomes
+
+
+def test_two_of_one_phone_are_taken_up_in_the_order_they_were_made(drop) -> None:
+    drop.dropped("z.colpkg")
+    with editing(drop.hand.phone) as col:
+        add_note(col, "Basic", ["made later", "x"], 1)
+    drop.dropped("a.colpkg")
+    drop.pass_by()
+    assert [name for name, _ in drop.outcomes] == ["z.colpkg", "a.colpkg"]
+    drop.hand.import_(drop.folder / "a-merged.colpkg")
+    alike(drop.hand)
+
+
+class Quiet:
+    """A voice that says nothing."""
+
+    def tell(self, *_about) -> None: ...
+    def note(self, text) -> None: ...
+
+
+def test_the_watch_wakes_for_what_is_dropped(drop) -> None:
     """With the system's own events and clock."""
-    stop = threading.Event()
     box = Inbox(drop.folder, drop.hand.options(), Silent(), drop._done)
-    thread = threading.Thread(target=box.watch, args=(stop,))
+    source = Wakers(udev=False, every=3600)
+    watch = Watch(replace(drop.hand.options(), device=None), Quiet(), source, also=box)
+    thread = threading.Thread(target=watch.run, args=(drop.told.is_set,))
     thread.start()
-    try:
-        drop.dropped()
-        assert drop.told.wait(60)
-    finally:
-        stop.set()
-        (drop.folder / "wake").touch()
-        thread.join(30)
+    drop.dropped()
+    thread.join(60)
     assert not thread.is_alive()
     assert drop.answer.exists()

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 QUIET = 2.0
 """Seconds for which a file must not change."""
+LATE = 120.0
+"""Seconds after which a file that stands still and is not whole is worth a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Sighting:
     """What a look at the folder comes to."""
 
     looks: Mapping[str, Look]  # to be remembered until the next look
-    still: tuple[str, ...]  # have not changed for long enough: they may be whole
+    still: tuple[str, ...]  # have not changed for long enough: they may be whole; the oldest first
     waiting: bool  # others may become so: look again soon
 
 
@@ -44,5 +46,6 @@ def sight(
         old = before.get(name)
         looks[name] = old if old and old.is_as == state else Look(*state, since=now)
     open_ = [name for name in looks if done.get(name) != looks[name].is_as]
-    still = tuple(sorted(name for name in open_ if looks[name].size and now - looks[name].since >= QUIET))
-    return Sighting(looks, still, waiting=len(still) < len(open_))
+    still = (name for name in open_ if looks[name].size and now - looks[name].since >= QUIET)
+    oldest_first = tuple(sorted(still, key=lambda name: (looks[name].mtime, name)))
+    return Sighting(looks, oldest_first, waiting=len(oldest_first) < len(open_))

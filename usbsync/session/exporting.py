@@ -116,7 +116,10 @@ def _reading(options: Options, talk: Talk, side: Side) -> Iterator[Replica]:
             return
         found = find_desktop(collection=options.collection, profile=options.profile, environ=options.environ)
         home = stack.enter_context(closing(open_folder(found.folder)))
-        yield desktop_replica(found, home)
+        desktop = desktop_replica(found, home)
+        with desktop.still():
+            pass  # "close Anki" comes before all else
+        yield desktop
 
 
 def _copied(replica: Replica, scratch: Path, talk: Talk, *, with_media: bool) -> Path:

@@ -2,11 +2,11 @@
 
 However it gets there (Syncthing, KDE Connect, AirDrop, a file manager, slowly or at once), it is taken up once, when it
 is whole: no program says when it has written the last byte, so a file must keep still and have a package's end.
+`session/watch.py` calls `look` whenever something happened to the folder.
 """
 
 from __future__ import annotations
 
-import threading
 import time
 import zipfile
 from collections.abc import Callable, Mapping
@@ -14,12 +14,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from watchdog.events import FileSystemEvent, FileSystemEventHandler
-from watchdog.observers import Observer
-
 from usbsync.collection.package_check import COLLECTION_SUFFIX
-from usbsync.core.inbox import QUIET, Look, sight
-from usbsync.errors import Busy, UsageError, UsbsyncError
+from usbsync.core.inbox import LATE, QUIET, Look, sight
+from usbsync.errors import Busy, PhoneFailed, UsbsyncError
 from usbsync.session.options import Options
 from usbsync.session.passing import is_answer
 from usbsync.session.report import Report
@@ -29,7 +26,10 @@ from usbsync.state.files import private_folder
 from usbsync.state.home import state_home
 from usbsync.state.records import read_record, write_record
 
-_RETRY = 30.0  # seconds, where the desktop is busy: Anki is open
+PATIENCE = 60.0
+"""Seconds after which to look though nothing was heard: some file systems tell nothing, and a folder may come back."""
+RETRY = 10.0
+"""Seconds after which to try again where the desktop is busy: Anki is open."""
 _VERSION = 1
 _NAME = "inbox.json"
 
@@ -39,7 +39,7 @@ Done = Callable[[Path, Report | UsbsyncError], None]
 
 @dataclass(slots=True)
 class Inbox:
-    """One watched folder; `look` is all it does, and `watch` calls it when there is something to look at."""
+    """One watched folder."""
 
     folder: Path
     options: Options
@@ -48,11 +48,12 @@ class Inbox:
     clock: Callable[[], float] = time.monotonic
     _looks: Mapping[str, Look] = field(default_factory=dict)
     _busy_until: float = 0.0
+    _told: set[tuple[str, int]] = field(default_factory=set)
 
-    def look(self) -> float | None:
-        """Deal with every package that is whole; returns after how many seconds to look again, None: when told.
+    def look(self) -> float:
+        """Deal with every package that is whole; returns after how many seconds to look again though nothing is heard.
 
-        Raises UsageError where the folder is gone.
+        Whatever is wrong with a package is told, and nothing is raised but damage of our own memory.
         """
         known = self._load()
         now = self.clock()
@@ -63,37 +64,26 @@ class Inbox:
             return self._busy_until - now
         for name in sighting.still:
             if not self._is_whole(name):
-                continue  # a copy that stands still: the bytes to come will be told of
+                self._wait_for(name, now)  # a copy that stands still: the bytes to come will be told of
+                continue
             if not self._deal_with(name):
-                self._busy_until = self.clock() + _RETRY
-                return _RETRY
+                self._busy_until = self.clock() + RETRY
+                return RETRY
             known = {**known, name: found[name]}
             self._save({each: state for each, state in known.items() if each in found})
-        return QUIET / 4 if sighting.waiting else None
-
-    def watch(self, stop: threading.Event) -> None:
-        """Look whenever the folder changes, until told to stop; nothing is done in between."""
-        news = _News()
-        observer = Observer()
-        observer.schedule(news, str(self.folder), recursive=False)
-        observer.start()
-        try:
-            while not stop.is_set():
-                news.heard.clear()
-                again = self.look()
-                news.heard.wait(again if again is not None else _PATIENCE)
-        finally:
-            observer.stop()
-            observer.join()
+        return QUIET / 4 if sighting.waiting else PATIENCE
 
     def _found(self) -> dict[str, tuple[int, int]]:
         """List the packages, but for our own answers and the names that carriers give to unfinished files."""
-        if not self.folder.is_dir():
-            raise UsageError(f"the folder {self.folder} is gone", hint="name a folder with --inbox")
         found = {}
-        for path in self.folder.iterdir():
+        try:
+            names = sorted(self.folder.iterdir())
+        except OSError as error:
+            self._say("", 0, f"{self.folder} cannot be looked into ({error.strerror}): waiting for it")
+            return {}
+        for path in names:
             if path.suffix.lower() == COLLECTION_SUFFIX and not path.name.startswith((".", "~")):
-                with suppress(FileNotFoundError):  # gone again
+                with suppress(OSError):  # gone again
                     info = path.lstat()
                     if path.is_file() and not path.is_symlink() and not is_answer(path):
                         found[path.name] = (info.st_size, info.st_mtime_ns)
@@ -106,18 +96,31 @@ class Inbox:
         except OSError:
             return False
 
+    def _wait_for(self, name: str, now: float) -> None:
+        look = self._looks[name]
+        if now - look.since >= LATE:
+            self._say(name, look.mtime, f"{name} is not whole yet: waiting for the rest of it")
+
     def _deal_with(self, name: str) -> bool:
         """Merge one package; False where it has to wait. One that is refused is told of, and left until it changes."""
         path = self.folder / name
         try:
             outcome: Report | UsbsyncError = sync(replace(self.options, device=f"package:{path}"), self.talk)
         except Busy as error:
-            self.talk.note(f"{name} waits: {error}")
+            self._say(name, self._looks[name].mtime, f"{name} waits: {error}")
             return False
         except UsbsyncError as error:
             outcome = error
+        except OSError as error:
+            outcome = PhoneFailed(f"{error}; both sides are whole", hint="drop the package there again")
         self.done(path, outcome)
         return True
+
+    def _say(self, name: str, mtime: int, text: str) -> None:
+        """Say something once, until the file is another."""
+        if (name, mtime) not in self._told:
+            self._told.add((name, mtime))
+            self.talk.note(text)
 
     # ---- what was dealt with, by size and time: it is there again after a restart
 
@@ -134,18 +137,3 @@ class Inbox:
         private_folder(self._record.parent)
         record = read_record(self._record, version=_VERSION) or {}
         write_record(self._record, {**record, str(self.folder.resolve()): known}, version=_VERSION)
-
-
-_PATIENCE = 3600.0  # seconds after which to look though nothing was heard: some file systems tell nothing
-
-
-class _News(FileSystemEventHandler):
-    """Sets an event whenever anything happens in the folder."""
-
-    def __init__(self) -> None:
-        self.heard = threading.Event()
-
-    def on_any_event(self, event: FileSystemEvent) -> None:
-        """Wake the watcher; reading a file is no news."""
-        if event.event_type not in {"opened", "closed_no_write"}:
-            self.heard.set()

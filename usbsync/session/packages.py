@@ -23,7 +23,7 @@ from usbsync.errors import UsageError
 from usbsync.session.looks import Looks
 from usbsync.session.meet import LOCK_SECONDS, Meeting, closing, desktop_replica, scratch_folder
 from usbsync.session.options import Options
-from usbsync.session.passing import GIVEN, PHONE, UNPACKED, PackageMemory, is_answer
+from usbsync.session.passing import GIVEN, PHONE, UNPACKED, PackageMemory, is_answer, was_answered
 from usbsync.session.replica import Replica
 from usbsync.session.talk import Talk
 from usbsync.state.files import speaking
@@ -47,6 +47,8 @@ def meet_package(
         package = examine(path)
         pair = Pair(state_home(options.environ), str(found.collection), PHONE)
         stack.enter_context(nullcontext() if dry else lock(pair, seconds=LOCK_SECONDS))
+        if was_answered(pair, path):
+            raise _answer(path)
         home = stack.enter_context(closing(open_folder(found.folder)))
         scratch = stack.enter_context(scratch_folder(pair, dry=dry))
         folder = scratch / UNPACKED
@@ -72,8 +74,12 @@ def _named(spec: specs.Package) -> Path:
             hint="on the phone export the whole collection; usbsync import adds a deck's package (.apkg)",
         )
     if is_answer(spec.path):
-        raise UsageError(
-            f"{spec.path.name} is an answer of usbsync, to be imported on the phone",
-            hint="name the package that the phone exported",
-        )
+        raise _answer(spec.path)
     return spec.path
+
+
+def _answer(path: Path) -> UsageError:
+    return UsageError(
+        f"{path.name} is an answer of usbsync, to be imported on the phone; nothing was changed",
+        hint="name the package that the phone exported",
+    )

@@ -39,6 +39,7 @@ GIVEN = "given.anki2"
 MERGED = "-merged"
 PHONE = "package"
 """The one name of all phones that come as packages: a package itself shows which of them it is of."""
+_ANSWER = "answer"  # the SHA-256 of an answer, by which it is known under any name
 _BROUGHT = "brought"  # the media of an answer: name -> what the phone had before, as SHA-1
 
 
@@ -50,6 +51,12 @@ def answer_to(package: Path) -> Path:
 def is_answer(path: Path) -> bool:
     """Whether a file's name is one of our answers'."""
     return path.stem.endswith(MERGED)
+
+
+def was_answered(pair: Pair, path: Path) -> bool:
+    """Whether a file is an answer that is remembered, whatever its name: a copy, or a second version of a carrier's."""
+    answers = {each.state.info.get(_ANSWER) for each in load_passed(pair)}
+    return sha256_of(path) in answers
 
 
 @dataclass(slots=True)
@@ -99,10 +106,12 @@ class PackageMemory:
         if new.sha256 == given.state.sha256 and not arrived:
             keep_passed(self.pair, [given, *known])
             return
-        sent = self._sent(new, given.state, arrived)
+        mark = secrets.token_hex(8)
+        packed = self._packed(new.collection, arrived, mark)
+        sent = self._sent(new, given.state, arrived, mark, sha256_of(packed))
         held = [] if self._renumbered(new, given.state) else [given]
         keep_passed(self.pair, [sent, *held, *known])
-        self.answer = self._written(new.collection, arrived, sent.mark or "")
+        self.answer = self._put_beside(packed)
 
     # ---- the ancestor
 
@@ -164,12 +173,12 @@ class PackageMemory:
             media = {name: sha1 for name, sha1 in found.items() if name in new.media or name in before}
         return Passed(Kind.GIVEN, None, _state(new, collection, sha256_of(collection), media))
 
-    def _sent(self, new: Ancestor, given: Ancestor, arrived: Iterable[str]) -> Passed:
+    def _sent(self, new: Ancestor, given: Ancestor, arrived: Iterable[str], mark: str, packed: str) -> Passed:
         """Make a state of the answer: a phone that imports it keeps the media that were deleted here."""
         media = {**given.media, **new.media}
         state = _state(new, new.collection, new.sha256, media)
         brought = {_BROUGHT: {name: given.media.get(name) for name in arrived}}
-        return Passed(Kind.SENT, secrets.token_hex(8), replace(state, info={**state.info, **brought}))
+        return Passed(Kind.SENT, mark, replace(state, info={**state.info, **brought, _ANSWER: packed}))
 
     def _renumbered(self, new: Ancestor, given: Ancestor) -> bool:
         """Whether the desktop does not hold what the phone gave, id for id: after a first merge, or by choice."""
@@ -185,8 +194,8 @@ class PackageMemory:
         has = {name: seen.sha1 for name, seen in self._media.items()} if known is None else known
         return [name for name, sha1 in new.media.items() if has.get(name) != sha1]
 
-    def _written(self, collection: Path, arrived: Iterable[str], mark: str) -> Path:
-        """Write the answer as the phone's own package was written: old for old."""
+    def _packed(self, collection: Path, arrived: Iterable[str], mark: str) -> Path:
+        """Make the answer as the phone's own package was made: old for old."""
         folder = self.scratch / "answer"
         media = folder / MEDIA
         media.mkdir(parents=True)
@@ -196,6 +205,9 @@ class PackageMemory:
             _link(self.scratch / UNPACKED / MEDIA / name, media / name)
         packed = self.scratch / "answer.colpkg"
         pack(folder / MAIN, media, packed, legacy=self.package.legacy)
+        return packed
+
+    def _put_beside(self, packed: Path) -> Path:
         target = answer_to(self.package.path)
         durable_copy(packed, target)
         with suppress(OSError):  # a mounted phone or card has no modes

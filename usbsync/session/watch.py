@@ -84,6 +84,17 @@ class Source(Protocol):
         """Return the phones that are plugged in; None for a mounted folder."""
 
 
+class Also(Protocol):
+    """A folder that is looked at besides: `session.inbox.Inbox`."""
+
+    @property
+    def folder(self) -> Path:
+        """Where something may happen."""
+
+    def look(self) -> float:
+        """Do what there is to do; returns the seconds after which to look again."""
+
+
 class Watch:
     """The phones that are plugged in, and what is done about each."""
 
@@ -95,9 +106,11 @@ class Watch:
         *,
         clock: Callable[[], float] = time.monotonic,
         run: Callable[[Options, Talk], Report] = sync,
+        also: Also | None = None,
     ) -> None:
         self.phones: dict[str, Phone] = {}
         self._options, self._voice, self._source, self._clock, self._run = options, voice, source, clock, run
+        self._also, self._also_due = also, 0.0
         self._home = state_home(options.environ)
         self._seen: Mapping[str, SeenPhone | None] = {}
         self._consents: dict[str, Consent] = {}
@@ -120,6 +133,7 @@ class Watch:
         self._reload()
         self._source.start()
         self._look(frozenset())
+        self._look_beside()
 
     def turn(self, most: float | None = None) -> None:
         """Wait for something to happen, `most` seconds, and do what is to be done about it."""
@@ -133,6 +147,12 @@ class Watch:
         for name in list(self.phones):
             if name in self.phones:
                 self._happens(name, core.Tick())
+        self._look_beside()
+
+    def _look_beside(self) -> None:
+        if self._also:
+            self._source.watch(self._also.folder)  # it may have come only now
+            self._also_due = self._clock() + self._also.look()
 
     # ---- waiting
 
@@ -140,6 +160,7 @@ class Watch:
         """Return for how long nothing is to be done; None: for ever."""
         due = core.next_due(self.phones)
         waits = [] if due is None else [max(0.0, due - self._clock())]
+        waits += [max(0.0, self._also_due - self._clock())] if self._also else []
         waits += [LOOK_EVERY] if any(self._open.values()) and self.phones else []
         return min([*waits, *([] if most is None else [most])], default=None)
 

@@ -30,6 +30,7 @@ class Config:
     prefer: Policy | None = None
     app: str | None = None
     phone_dir: str | None = None
+    inbox: str | None = None
 
 
 _KEYS = tuple(entry.name for entry in fields(Config))
