@@ -13,6 +13,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+from worlds import editing
+
 from usbsync.collection import sample
 
 README = Path(__file__).parents[1] / "README.md"
@@ -80,6 +82,10 @@ class World:
         sample.a_little_more(self.phone, "el vino", "the wine", "la mesa", "la lluvia")
         sample.export_collection(self.phone, self.phone.parents[1] / "phone.colpkg")
 
+    def lose(self) -> None:
+        with editing(self.desktop) as col:
+            col.remove_notes(col.find_notes('front:"el gato"'))
+
     def run(self, command: str) -> str:
         program, *words = command.split()
         assert program == "usbsync"
@@ -102,6 +108,7 @@ def test_readme_says_what_the_commands_print(tmp_path: Path) -> None:
         "then: a desktop with work on it and a phone that is new": world.new_phone,
         "then: work on both sides": world.work,
         "then: the phone exports": world.export,
+        "then: a note is lost": world.lose,
     }
     found = list(blocks(README.read_text()))
     assert len(found) > 5

@@ -33,6 +33,7 @@ from usbsync.session.options import OneWay, Options
 from usbsync.session.report import conflict_as_json as as_json
 from usbsync.session.status import status as status_of
 from usbsync.session.sync import sync as run_sync
+from usbsync.session.undo import last_alone
 from usbsync.session.undo import undo as run_undo
 
 app = typer.Typer(
@@ -225,8 +226,9 @@ def undo(
 ) -> None:
     """Bring both sides back to what they were before the last sync."""
     options = options_of(device=device, collection=collection, profile=profile, app=app_, phone_dir=phone_dir)
+    wanted = backup or (None if device else last_alone(options))
     with Terminal(quiet=quiet or json_) as talk:
-        report = run_undo(options, talk, backup, sure=yes)
+        report = run_undo(options, talk, wanted, sure=yes)
     show("" if quiet else render_report(report), json_=json_, data=report.as_json())
 
 

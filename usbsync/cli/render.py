@@ -49,7 +49,7 @@ def render_report(report: Report) -> Text:
     text = Text()
     text.append(_headline(report) + "\n", style="bold")
     planned = report.result is Result.PLANNED
-    for side in Side:
+    for side in report.sides:
         text.append(f"  {side.value:<8} ")
         text.append("; ".join(_side(report, side)) or "as it was")
         text.append("\n")
@@ -64,6 +64,8 @@ def render_report(report: Report) -> Text:
 def _headline(report: Report) -> str:
     if report.answer:
         return f"merged: import {Path(report.answer).name} on the phone, and both hold everything"
+    if report.result is Result.UNDONE and len(report.sides) == 1:
+        return f"undone: the {report.sides[0]} holds what it held before"
     return _HEADLINES[report.result]
 
 
@@ -174,9 +176,10 @@ def _wire(report: Report) -> Text:
             "importing it replaces what the phone holds: studied there since? Then export and sync again first\n"
         )
     if report.backup and report.answer:
-        text.append(f"backup {report.backup}\n")
+        text.append(f"backup {report.backup}; usbsync undo takes the desktop back\n")
     elif report.backup:
-        text.append(f"backup {report.backup}; usbsync undo brings both back\n")
+        back = "brings both back" if len(report.sides) > 1 else "takes it back"
+        text.append(f"backup {report.backup}; usbsync undo {back}\n")
     return text
 
 

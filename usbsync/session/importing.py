@@ -157,6 +157,7 @@ def _carry_out(meeting: Meeting, own: Held, new: Path, media: Path, talk: Talk) 
         pulled_bytes=meeting.wire.pulled_bytes,
         pushed_bytes=meeting.wire.pushed_bytes,
         backup=backup,
+        sides=(side,),
     )
 
 

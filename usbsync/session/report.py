@@ -45,6 +45,7 @@ class Report:
     seconds: Mapping[str, float] = field(default_factory=dict)
     backup: str | None = None
     answer: str | None = None  # the package that is to be imported on the phone
+    sides: tuple[Side, ...] = tuple(Side)  # those that it is about
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that `--json` prints (its schema is in README)."""

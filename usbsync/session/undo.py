@@ -37,6 +37,12 @@ _UNPROVEN = 0  # the schema of a collection that could not be read
 _COMMANDS = {Result.UNDONE: "undo", Result.RESTORED: "restore ID"}
 
 
+def last_alone(options: Options) -> str | None:
+    """Name the desktop's newest backup if it needs no phone: an import's, or that of a sync with a package."""
+    newest = next(iter(kept(options)), None)
+    return newest[1].id if newest and newest[0] in ABSENT else None
+
+
 def undo(options: Options, talk: Talk, backup_id: str | None = None, *, sure: bool = False) -> Report:
     """Bring back what both sides held before the last apply (or the one of this backup).
 
@@ -75,6 +81,7 @@ def bring_back(
             pulled_bytes=meeting.wire.pulled_bytes,
             pushed_bytes=meeting.wire.pushed_bytes,
             backup=saved,
+            sides=(Side.DESKTOP,) if meeting.memory.passing else tuple(Side),
         )
 
 
