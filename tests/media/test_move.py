@@ -127,9 +127,9 @@ def test_staging_changes_nothing_under_a_final_name(busy, scratch):
     before = {side: place.held() for side, place in busy.items()}
     fetch(plan_of(busy, ANCESTOR), busy, scratch, nothing)
     assert {side: place.held() for side, place in busy.items()} == before
-    assert all(
-        path.startswith(f"{place.stage}/m0") for place in busy.values() for path in place.transport.paths
-    )
+    staged = [(place, path) for place in busy.values() for path in place.transport.paths]
+    assert staged
+    assert all(path.startswith(f"{place.stage}/") for place, path in staged)
 
 
 def test_the_stage_is_beside_the_media_not_in_it(places):
@@ -163,7 +163,7 @@ def test_a_new_file_has_its_sources_mtime_but_never_the_replaced_files(places, s
     if old is not None:
         places[P].put("x", b"old", old)
     fetch(plan_of(places, {}, Policy.DESKTOP), places, scratch, nothing)
-    assert places[P].transport.mtimes[f"{places[P].stage}/m000001"] == wanted
+    assert places[P].transport.mtimes[f"{places[P].stage}/{sha1(b'new')}-1"] == wanted
 
 
 def test_the_cache_afterwards_needs_nothing_read_again(busy, scratch, tmp_path):
@@ -189,11 +189,38 @@ def test_a_change_of_case_survives_a_replica_that_takes_both_names_for_one(place
     found = steps(plan, D, places[D])
     assert found.before == (
         Remove("/collection.media/A.png"),
-        Rename("/.usbsync-stage/m000001", "/collection.media/a.png"),
+        Rename(f"/.usbsync-stage/{sha1(b'x')}-1", "/collection.media/a.png"),
     )
     assert found.after == ()
     carry_out(plan, places, scratch, tmp_path)
     assert places[D].held() == places[P].held() == {"a.png": b"x"}
+
+
+def test_what_a_cut_off_try_has_brought_is_not_brought_again(busy, scratch, tmp_path):
+    plan = plan_of(busy, ANCESTOR)
+    fetch(plan, busy, scratch, nothing)
+    (torn, *whole) = sorted(path for path in busy[P].transport.files if room.STAGE in path)
+    busy[P].transport.files[torn] = b"torn"
+    busy[P].transport.files[f"{busy[P].stage}/nobody-wants"] = b"old"
+    for place in busy.values():
+        place.transport.paths.clear()
+    counted = []
+    fetch(plan, busy, scratch, counted.append)
+    assert (busy[D].transport.paths, busy[P].transport.paths) == ([], [torn])
+    assert sum(counted) == 2 * (bytes_to_move(plan, D) + bytes_to_move(plan, P)), "the bar comes to its end"
+    assert sorted(path for path in busy[P].transport.files if room.STAGE in path) == [torn, *whole]
+    carry_out(plan, busy, scratch, tmp_path / "backup")
+    assert busy[D].held() == busy[P].held() == WANTED
+
+
+def test_files_of_one_content_are_staged_apart(places, scratch, tmp_path):
+    for name in ("a.png", "b.png", "c.png"):
+        places[D].put(name, b"same")
+    plan = plan_of(places, {})
+    for _ in range(2):
+        fetch(plan, places, scratch, nothing)
+    carry_out(plan, places, scratch, tmp_path)
+    assert set(places[P].held()) == {"a.png", "b.png", "c.png"}
 
 
 def test_a_media_folder_that_is_missing_is_made(places, scratch, tmp_path):

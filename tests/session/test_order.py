@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -52,12 +53,13 @@ def test_everything_named_in_the_commit_record_is_durable_before_it(world, log) 
     def synced(path, entries=before) -> bool:
         return any(kind == "fsync" and (at == str(path) or at == f"{path.parent}/*") for kind, at in entries)
 
-    for side in world.both:
+    for side, other in zip(world.both, ("phone", "desktop"), strict=True):
         assert synced(side.with_name("collection.anki2.usbsync-new"))
         assert synced(side.with_name("collection.anki2.usbsync-mark"))
         assert synced(side.parent)
         assert synced(side.parent / ".usbsync-stage")
-        assert synced(side.parent / ".usbsync-stage" / "m000001")
+        made = hashlib.sha1(f"{other} made this".encode()).hexdigest()
+        assert synced(side.parent / ".usbsync-stage" / f"{made}-1")
     assert synced(world.phone.with_name("collection.anki2.usbsync-folded"))
     for name in ("ancestor", "desktop", "phone"):
         assert synced(folder / "pending" / f"{name}.anki2")

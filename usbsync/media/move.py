@@ -8,6 +8,7 @@ for them, and deleted ones go when none does.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -15,14 +16,14 @@ from usbsync.core.conflict import Side
 from usbsync.core.media import Add, Delete, MediaFile, MediaPlan, MediaStep, Replace, name_problem, place
 from usbsync.errors import DamagedData, PhoneFailed
 from usbsync.media.listing import BATCH, Listing, trusted
-from usbsync.transport.base import Pull, Push, Remove, Rename
+from usbsync.transport.base import Kind, Pull, Push, Remove, Rename
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from usbsync.state.ancestor import Seen
-    from usbsync.transport.base import OnBytes, Step, Transport
+    from usbsync.transport.base import FileInfo, OnBytes, Step, Transport
 
 STAGE = ".usbsync-stage"
 BATCH_BYTES = 64 << 20
@@ -78,14 +79,15 @@ def fetch(plan: MediaPlan, places: Places, scratch: Path, on_bytes: OnBytes) -> 
     """Bring what each replica lacks into its staging folder, and verify it there.
 
     It goes through `scratch`, a private local folder, in pieces of about 64 MiB; `on_bytes` counts what is pulled
-    and what is pushed. Raises PhoneFailed when what arrived is not what was listed.
+    and what is pushed. What an earlier try has brought, and is whole, is not brought again. Raises PhoneFailed when
+    what arrived is not what was listed.
     """
     for side in Side:
         arrivals = _arrivals(plan, side, places[side])
         if arrivals:
             places[side].transport.make_folder(places[side].media)
             places[side].transport.make_folder(places[side].stage)
-        for batch in _batches(arrivals):
+        for batch in _batches(_to_come(arrivals, places[side], on_bytes)):
             _carry(batch, places[side.other], places[side], scratch, on_bytes)
 
 
@@ -136,11 +138,36 @@ def seen_after(plan: MediaPlan, side: Side, home: Place, listing: Listing, now: 
 
 
 def _arrivals(plan: MediaPlan, side: Side, home: Place) -> tuple[_Arrival, ...]:
+    """Stage each under its content's name, by which the next run knows what a cut-off one has brought already."""
     coming = [step for step in plan.of(side) if isinstance(step, Add | Replace)]
-    return tuple(
-        _Arrival(step, f"{home.stage}/m{number:06d}", _mtime(step))
-        for number, step in enumerate(coming, start=1)
-    )
+    alike: Counter[str] = Counter()
+    found = []
+    for step in coming:
+        alike[step.file.sha1] += 1
+        found.append(_Arrival(step, f"{home.stage}/{step.file.sha1}-{alike[step.file.sha1]}", _mtime(step)))
+    return tuple(found)
+
+
+def _to_come(arrivals: Sequence[_Arrival], home: Place, on_bytes: OnBytes) -> list[_Arrival]:
+    """Leave out what is staged already, whole; remove what is staged and not wanted any more."""
+    if not arrivals:
+        return []
+    there = {f"{home.stage}/{info.name}": info for info in home.transport.list(home.stage)}
+    likely = [each for each in arrivals if _looks_whole(each, there.get(each.staged))]
+    hashes = home.transport.hash([each.staged for each in likely], "sha1") if likely else {}
+    whole = {each.staged for each in likely if hashes.get(each.staged) == each.step.file.sha1}
+    wanted = {each.staged for each in arrivals}
+    home.transport.apply([Remove(path) for path, info in there.items() if _is_stray(info, path, wanted)])
+    on_bytes(2 * sum(each.step.file.size for each in likely if each.staged in whole))
+    return [each for each in arrivals if each.staged not in whole]
+
+
+def _looks_whole(arrival: _Arrival, info: FileInfo | None) -> bool:
+    return info is not None and (info.size, info.mtime) == (arrival.step.file.size, arrival.mtime)
+
+
+def _is_stray(info: FileInfo, path: str, wanted: set[str]) -> bool:
+    return info.kind is not Kind.FOLDER and path not in wanted
 
 
 def _mtime(step: Add | Replace) -> int:

@@ -19,7 +19,7 @@ from typing import Any
 
 from usbsync.core.conflict import Side
 from usbsync.core.media import Add, Delete, MediaPlan, Replace
-from usbsync.errors import Busy, NoSpace, PhoneFailed, UsbsyncError
+from usbsync.errors import Busy, NoSpace, PhoneFailed, PhoneGone, UsbsyncError
 from usbsync.media.move import backup_media, bytes_to_move, check_targets, fetch, steps
 from usbsync.session.journal import Cut, SideRecord, write_cut
 from usbsync.session.meet import PENDING, WORK, Meeting
@@ -61,7 +61,7 @@ def apply(meeting: Meeting, work: Work, talk: Talk) -> str:
     Raises what the transports raise. Before the commit record nothing was changed; after it the next run
     finishes what this one could not.
     """
-    check_space(meeting, work)
+    _make_room(meeting, work)
     backups = Backups(meeting.pair)
     backups.sweep()
     folder = backups.begin()
@@ -77,8 +77,8 @@ def apply(meeting: Meeting, work: Work, talk: Talk) -> str:
             _settle(meeting)
             cut = _cut(meeting, work, folder.name)
             write_cut(meeting.pair, cut)
-        except BaseException:
-            _clean_up_unless_committed(meeting, folder.name)
+        except BaseException as error:
+            _clean_up_unless_committed(meeting, folder.name, error)
             raise
         carry_out(meeting, cut, talk)
         conclude(meeting, cut.ancestor)
@@ -109,8 +109,18 @@ def conclude(meeting: Meeting, ancestor: Ancestor | None) -> None:
 
 
 def unstage(replica: Replica) -> None:
-    """Remove whatever is staged on one side, and the mark last: while it is there, all that is gone we moved."""
+    """Remove whatever is staged on one side."""
+    unstage_collection(replica)
+    unstage_media(replica)
+
+
+def unstage_collection(replica: Replica) -> None:
+    """Remove a staged collection, and the mark last: while it is there, all that is gone we moved."""
     replica.transport.apply([Remove(replica.new), Remove(replica.folded), Remove(replica.mark)])
+
+
+def unstage_media(replica: Replica) -> None:
+    """Remove staged media."""
     replica.transport.remove_folder(replica.place.stage)
 
 
@@ -127,6 +137,16 @@ def sweep_work(folder: Path, using: Path) -> None:
 
 
 # ---- before the commit
+
+
+def _make_room(meeting: Meeting, work: Work) -> None:
+    """Check that all fits, if need be without what a cut-off run has brought already."""
+    try:
+        check_space(meeting, work)
+    except NoSpace:
+        for replica in meeting.replicas.values():
+            unstage_media(replica)
+        check_space(meeting, work)
 
 
 def check_space(meeting: Meeting, work: Work) -> None:
@@ -268,15 +288,18 @@ def look_for_app(meeting: Meeting) -> None:
         )
 
 
-def _clean_up_unless_committed(meeting: Meeting, backup: str) -> None:
-    """Clean up after a failure; once the record is written, what is staged is needed to finish."""
+def _clean_up_unless_committed(meeting: Meeting, backup: str, error: BaseException) -> None:
+    """Clean up after a failure; once the record is written, what is staged is needed to finish.
+
+    Where the cable went, media that has arrived stays staged: the next run brings only the rest.
+    """
     if Journal(meeting.pair).path.exists():
         return
     with suppress(UsbsyncError, OSError):  # the first failure is the one to tell
         Backups(meeting.pair).drop(backup)
     for replica in meeting.replicas.values():
         with suppress(UsbsyncError):
-            unstage(replica)
+            (unstage_collection if isinstance(error, PhoneGone) else unstage)(replica)
 
 
 # ---- the commit record, and after it

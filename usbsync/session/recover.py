@@ -12,7 +12,15 @@ from dataclasses import replace
 from usbsync.core.conflict import Side
 from usbsync.core.recovery import Recovery, Standing, recovery
 from usbsync.errors import DamagedData, NewerState
-from usbsync.session.apply import carry_out, conclude, holds, look_for_app, sweep_work, unstage
+from usbsync.session.apply import (
+    carry_out,
+    conclude,
+    holds,
+    look_for_app,
+    sweep_work,
+    unstage,
+    unstage_collection,
+)
 from usbsync.session.journal import Cut, SideRecord, read_cut
 from usbsync.session.meet import Meeting
 from usbsync.session.replica import Replica
@@ -131,15 +139,10 @@ def _rebased(cut: Cut, moved: Side) -> Ancestor | None:
 
 
 def _sweep(meeting: Meeting) -> None:
-    """Remove what a run left that was cut off before its commit."""
+    """Remove what a run left that was cut off before its commit, but for media that has arrived: it is of use."""
     for replica in meeting.replicas.values():
-        left = [
-            path
-            for path in (replica.new, replica.folded, replica.mark, replica.place.stage)
-            if replica.transport.stat(path)
-        ]
-        if left:
-            unstage(replica)
+        if any(map(replica.transport.stat, (replica.new, replica.folded, replica.mark))):
+            unstage_collection(replica)
     sweep_work(meeting.pair.folder, meeting.scratch)
     sweep_temporaries(meeting.pair.folder)
     Backups(meeting.pair).sweep()

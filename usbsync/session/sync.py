@@ -10,7 +10,7 @@ from typing import Any
 from usbsync.core.conflict import Side
 from usbsync.core.first import Start
 from usbsync.errors import Busy, DamagedData, GuardRefused
-from usbsync.session.apply import Work, apply, conclude
+from usbsync.session.apply import Work, apply, conclude, unstage_media
 from usbsync.session.collection import CollectionWork, collection_work
 from usbsync.session.conflicts import conflict_facts
 from usbsync.session.media import MediaWork, media_alarms, media_work, no_media
@@ -96,6 +96,9 @@ def _carry_out(
         return apply(meeting, work, talk)
     if ancestor is None or replace(new, when=ancestor.when, collection=ancestor.collection) != ancestor:
         conclude(meeting, new)
+    for replica in meeting.replicas.values():  # of a cut-off run whose media nobody wants any more
+        if replica.transport.stat(replica.place.stage):
+            unstage_media(replica)
     return None
 
 

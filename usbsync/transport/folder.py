@@ -88,7 +88,11 @@ class FolderTransport:
         return {path: self._hash(path, algorithm) for path in paths if self._is_file(path)}
 
     def apply(self, steps: Sequence[Step]) -> None:
-        """Rename and remove in order, stop at the first failure, fsync the folders touched in any case."""
+        """Rename and remove in order, stop at the first failure, fsync the folders touched in any case.
+
+        What is moved is made durable first, whoever wrote it: a name must not outlive a power cut that its bytes do not.
+        """
+        self._settle(steps)
         touched: set[Path] = set()
         try:
             for step in steps:
@@ -122,6 +126,11 @@ class FolderTransport:
 
     def close(self) -> None:
         """Do nothing: nothing is held."""
+
+    def _settle(self, steps: Sequence[Step]) -> None:
+        moved = [step.source for step in steps if isinstance(step, Rename) and self._is_file(step.source)]
+        with self._asked("/"):
+            self._flush([self._inside(path) for path in moved])
 
     def _inside(self, path: str) -> Path:
         """Resolve all but the last component, which is never followed, and refuse what leads outside."""
