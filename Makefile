@@ -24,9 +24,11 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# A hundred syncs are killed at random while both sides are worked on; then each place at which one can be cut is tried.
+# A hundred syncs are killed at random while both sides are worked on; the cable is cut 200 times and falls silent 50 times;
+# then each place at which a sync can be cut is tried.
 soak: $(READY)
 	USBSYNC_SOAK=100 $(BIN)/pytest tests/e2e/test_soak.py
+	USBSYNC_CUTS=200 USBSYNC_STALLS=50 $(BIN)/pytest --timeout=3000 tests/session/test_cut_cable.py
 	USBSYNC_CRASH_ALL=1 $(BIN)/pytest -n auto --timeout=6000 tests/session
 
 bench: $(READY)

@@ -1,4 +1,7 @@
-"""A cable that can be cut: a TCP proxy that ends, resets or stalls after so many bytes one way."""
+"""A cable that can be cut: a TCP proxy that ends, resets or stalls after so many bytes one way.
+
+Once cut nobody listens at its port any more. With `instead` it is not cut: that is called, and it carries on.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import select
 import socket
 import struct
 import threading
+import time
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -30,9 +34,19 @@ class Way(StrEnum):
 class Cable:
     """Forward one connection at a time from `port` to a phone's, and cut it after `after` bytes of one way."""
 
-    def __init__(self, phone_port: int, *, after: int = -1, way: Way = Way.UP, how: Cut = Cut.FIN) -> None:
+    def __init__(
+        self,
+        phone_port: int,
+        *,
+        after: int = -1,
+        way: Way = Way.UP,
+        how: Cut = Cut.FIN,
+        instead: Callable[[], None] | None = None,
+    ) -> None:
         self._phone_port, self._after, self._way, self._how = phone_port, after, way, how
+        self._instead = instead
         self.is_cut = threading.Event()
+        self.cut_at = 0.0  # time.monotonic()
         self.carried = 0  # bytes of all connections, both ways
         self.passed = {Way.UP: 0, Way.DOWN: 0}  # bytes so far
         self._wake, self._woken = socket.socketpair()
@@ -59,7 +73,7 @@ class Cable:
                 far.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 with contextlib.suppress(ConnectionError):
                     self._forward(near, far)
-            if self.is_cut.is_set():
+            if self._server.fileno() < 0:
                 return
 
     def _forward(self, near: socket.socket, far: socket.socket) -> None:
@@ -72,17 +86,28 @@ class Cable:
                     continue
                 data = source.recv(65536)
                 left = self._after - self.passed[way]
-                if way is self._way and self._after >= 0 and len(data) >= left:
+                due = way is self._way and self._after >= 0 and len(data) >= left and not self.is_cut.is_set()
+                if due:
                     target.sendall(data[:left])
-                    return self._end(near, far)
-                if not data:
+                    if self._instead is None:
+                        return self._end(near, far)
+                    self._call(self._instead)
+                    self.passed[way], data = self.passed[way] + left, data[left:]
+                if not data and not due:
                     return None
                 target.sendall(data)
                 self.passed[way] += len(data)
                 self.carried += len(data)
 
+    def _call(self, instead: Callable[[], None]) -> None:
+        self.is_cut.set()
+        self.cut_at = time.monotonic()
+        instead()
+
     def _end(self, near: socket.socket, far: socket.socket) -> None:
         self.is_cut.set()
+        self.cut_at = time.monotonic()
+        self._server.close()
         if self._how is Cut.STALL:
             select.select([self._woken], [], [])  # until close
         if self._how is Cut.RST:

@@ -220,6 +220,7 @@ def test_a_full_phone_is_no_space(shared: Phone, tmp_path: Path):
     assert shared.free_space("/mnt") <= 8 * MIB
     with pytest.raises(NoSpace):
         shared.push([Push(tmp_path / "big", "/mnt/big", 0)], ignore)
+    shared.apply([Remove("/mnt/big")])  # adbd removes it too, after it has said so
     assert shared.stat("/mnt/big") is None
 
 
@@ -244,7 +245,7 @@ def test_a_stream_carries_both_ways_at_once_with_and_without_delayed_acks(
         monkeypatch.setattr(adb_stream, "DELAYED_ACK", "none")
     data = os.urandom(1 << 10) * (12 << 10)  # more than either side holds
     with closing(open_tcp("127.0.0.1", phone.port)) as transport:
-        assert transport._opener.delays == delays
+        assert transport._opener.inner.delays == delays
         done = shell.run(transport._opener, b"cat", stdin=data, seconds=60)
     assert done.stdout == data
 

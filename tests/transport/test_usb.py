@@ -16,6 +16,7 @@ import usb1
 
 from usbsync.errors import NoPhone, PhoneClaimed, PhoneFailed, PhoneGone, WhichPhone
 from usbsync.transport import adb_usb
+from usbsync.transport.adb_phone import AdbTransport
 from usbsync.transport.base import Pull, Push
 from usbsync.transport.ways import Seen, State, list_usb, open_usb
 
@@ -220,7 +221,7 @@ def test_what_a_session_before_left_is_drained(plugged: Device):
 
 @pytest.mark.adbd
 def test_what_came_before_a_timeout_is_kept(plugged: Device):
-    transport = open_usb(patience=5)
+    transport = AdbTransport(open_usb(patience=5)._opener.inner)  # the link alone: nobody gives it up
     plugged.hiccup = True
     with pytest.raises(PhoneGone):
         transport.run(["echo", "torn"])

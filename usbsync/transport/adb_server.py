@@ -68,13 +68,16 @@ class Server:
         return self._features
 
     def open(self, service: bytes, seconds: float) -> SocketStream:
-        """Open a service on the phone."""
-        with _connected(seconds) as connection:
-            with _asked(self.name):
-                _say(connection, f"host:transport:{self.name}".encode())
-            with _asked(self.name, opening=service):
-                _say(connection, service)
-            return SocketStream(connection.conn)
+        """Open a service on the phone; a server or phone that was there before, and is not now, is PhoneGone."""
+        try:
+            with _connected(seconds) as connection:
+                with _asked(self.name):
+                    _say(connection, f"host:transport:{self.name}".encode())
+                with _asked(self.name, opening=service):
+                    _say(connection, service)
+                return SocketStream(connection.conn)
+        except NoPhone as error:
+            raise PhoneGone(str(error)) from error
 
     def close(self) -> None:
         """Do nothing: every stream has a socket of its own."""

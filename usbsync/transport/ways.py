@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from usbsync.transport.adb_wire import Wire
     from usbsync.transport.duplex import Opener
 
-PATIENCE = 30.0
-"""The longest silence of a link, in seconds."""
+PATIENCE = 60.0
+"""Seconds that a phone may say nothing while it still answers (pulse.py); one that does not is given up sooner."""
 CONNECT_SECONDS = 10.0
+"""How long a connection may take, and each answer while it is made."""
 PAUSES = (0.1, 0.7)
 """Seconds between tries to open a phone."""
 ALLOW_SECONDS = 60.0
@@ -114,8 +115,7 @@ def open_tcp(
     """Open a phone whose adbd listens on TCP; errors as `open_usb`."""
     from usbsync.transport.adb_wire import TcpWire  # noqa: PLC0415
 
-    seconds = min(patience, CONNECT_SECONDS)
-    return _tried(lambda: _direct(TcpWire(host, port, seconds=seconds), on_waiting, patience))
+    return _tried(lambda: _direct(TcpWire(host, port, seconds=_connect(patience)), on_waiting, patience))
 
 
 def open_server(serial: str | None = None, *, patience: float = PATIENCE) -> Phone:
@@ -152,16 +152,20 @@ def _tried(opened: Callable[[], Phone]) -> Phone:
 
     adbd may reset a connection that comes while it gives up the one before; over USB it may leave the bus for a moment.
     """
-    errors: tuple[type[Exception], ...] = (PhoneGone,)
-    for pause in PAUSES:
-        try:
-            return opened()
-        except Silence:
-            raise
-        except errors:
-            errors = (PhoneGone, NoPhone)
+    try:
+        return opened()
+    except Silence:
+        raise
+    except PhoneGone as error:
+        for pause in PAUSES:
             time.sleep(pause)
-    return opened()
+            try:
+                return opened()
+            except Silence:
+                break
+            except (PhoneGone, NoPhone):
+                continue
+        raise error  # noqa: TRY201  # the first: that it is not found again says less
 
 
 def _direct(wire: Wire, on_waiting: Callable[[], None] | None, patience: float) -> Phone:
@@ -170,14 +174,21 @@ def _direct(wire: Wire, on_waiting: Callable[[], None] | None, patience: float) 
     from usbsync.transport.adb_stream import Streams  # noqa: PLC0415
 
     try:
-        link = Link(wire, signers, on_waiting=on_waiting, patience=patience, allow_seconds=ALLOW_SECONDS)
+        link = Link(
+            wire, signers, on_waiting=on_waiting, patience=_connect(patience), allow_seconds=ALLOW_SECONDS
+        )
         return _phone(Streams(link), patience)
     except BaseException:
         wire.close()
         raise
 
 
+def _connect(patience: float) -> float:
+    return min(patience, CONNECT_SECONDS)
+
+
 def _phone(opener: Opener, patience: float) -> Phone:
     from usbsync.transport.adb_phone import AdbTransport  # noqa: PLC0415
+    from usbsync.transport.pulse import Pulsed  # noqa: PLC0415
 
-    return AdbTransport(opener, patience=patience)
+    return AdbTransport(Pulsed(opener), patience=patience)
