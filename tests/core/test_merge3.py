@@ -1,14 +1,12 @@
-"""The three-way merge of one value, and of sets: every case there is."""
+"""The three-way merge of one value: every case there is."""
 
 from __future__ import annotations
 
 from itertools import product
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from usbsync.core.merge3 import Outcome, merge3, union3
+from usbsync.core.merge3 import Outcome, merge3
 
 CASES = {
     # ancestor, desktop, phone
@@ -33,22 +31,3 @@ def test_a_value_that_is_nothing_is_a_value(value):
     assert merge3(None, value, None) is (Outcome.SAME if value is None else Outcome.DESKTOP)
     assert merge3(value, "x", value) is Outcome.DESKTOP
     assert merge3("x", value, "y") is Outcome.CONFLICT
-
-
-@pytest.mark.parametrize(("ancestor", "desktop", "phone"), list(product([True, False], repeat=3)))
-def test_union3_of_one_element(ancestor, desktop, phone):
-    sets = (frozenset({1}) if there else frozenset() for there in (ancestor, desktop, phone))
-    expected = (desktop and phone) if ancestor else (desktop or phone)
-    assert union3(*sets) == (frozenset({1}) if expected else frozenset())
-
-
-small = st.frozensets(st.integers(0, 4))
-
-
-@given(small, small, small)
-def test_union3_decides_for_each_element_alone(ancestor, desktop, phone):
-    merged = union3(ancestor, desktop, phone)
-    for at in range(5):
-        one = frozenset({at})
-        assert merged & one == union3(ancestor & one, desktop & one, phone & one)
-    assert merged == union3(ancestor, phone, desktop)

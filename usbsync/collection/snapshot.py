@@ -19,7 +19,6 @@ from usbsync.collection.verify import prove_pages
 from usbsync.errors import DamagedData, UnsupportedCollection
 
 MAIN = "collection.anki2"
-SIDECARS = ("-wal", "-journal", "-shm")
 NEWEST_SCHEMA = 18
 _MAGIC = b"SQLite format 3\0"
 _SMALLEST_PAGE = 512

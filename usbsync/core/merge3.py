@@ -26,8 +26,3 @@ def merge3(ancestor: V, desktop: V, phone: V) -> Outcome:
     if desktop == ancestor:
         return Outcome.PHONE
     return Outcome.CONFLICT
-
-
-def union3(ancestor: frozenset[V], desktop: frozenset[V], phone: frozenset[V]) -> frozenset[V]:
-    """Merge sets: what either added is in, what either removed is out."""
-    return (ancestor & desktop & phone) | (desktop - ancestor) | (phone - ancestor)

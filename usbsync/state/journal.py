@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from usbsync.state.files import fsync_folder, speaking, sweep_temporaries
-from usbsync.state.records import damaged, read_record, write_record
+from usbsync.state.records import read_record, write_record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,30 +16,6 @@ if TYPE_CHECKING:
 
 _VERSION = 1
 _NAME = "journal.json"
-_STEP_KEYS = {"rename": ({"op", "source", "target"}, {"sha256"}), "remove": ({"op", "path"}, set[str]())}
-
-StepRecord: TypeAlias = "Mapping[str, str]"
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """What an apply is to do: each replica's steps in order, and what to remember when they are done.
-
-    A step is `{"op": "rename", "source": ..., "target": ...}` (perhaps with the `sha256` of what is moved) or
-    `{"op": "remove", "path": ...}`.
-    """
-
-    id: str
-    created: str
-    desktop: tuple[StepRecord, ...]
-    phone: tuple[StepRecord, ...]
-    staged: Mapping[str, str] = field(default_factory=dict)  # replica -> the folder of what was staged there
-    backup: str | None = None
-    remember: Mapping[str, Any] = field(default_factory=dict)  # an ancestor, as `ancestor.as_record` gives it
-
-    def as_record(self) -> dict[str, Any]:
-        """Turn it into JSON values."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,26 +49,3 @@ class Journal:
                 self.path.unlink(missing_ok=True)
                 fsync_folder(self.path.parent)
                 sweep_temporaries(self.path.parent)
-
-
-def from_record(record: Mapping[str, Any], path: Path) -> Record:
-    """Turn JSON values read from `path` back into a Record; DamagedData when they are none."""
-    match record:
-        case {
-            "id": str(id_),
-            "created": str(created),
-            "desktop": [*desktop],
-            "phone": [*phone],
-            "staged": dict(staged),
-            "backup": None | str() as backup,
-            "remember": dict(remember),
-        } if all(map(_is_step, [*desktop, *phone])):
-            return Record(id_, created, tuple(desktop), tuple(phone), staged, backup, remember)
-    raise damaged(path, "it is no commit record")
-
-
-def _is_step(step: object) -> bool:
-    if not isinstance(step, dict) or not all(isinstance(value, str) for value in step.values()):
-        return False
-    needed, allowed = _STEP_KEYS.get(step.get("op", ""), (None, set()))
-    return needed is not None and needed <= step.keys() <= needed | allowed
