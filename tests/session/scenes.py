@@ -8,6 +8,7 @@ import shutil
 import signal
 import sqlite3
 import tempfile
+import traceback
 import warnings
 from contextlib import closing
 from dataclasses import dataclass
@@ -184,6 +185,8 @@ def in_child(work) -> int:
         try:
             work()
             code = 0
+        except BaseException:  # noqa: BLE001 - a fork of the tests' own process must not go on as one
+            traceback.print_exc()
         finally:
             os._exit(code)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

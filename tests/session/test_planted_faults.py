@@ -37,7 +37,7 @@ def ancestor_remembered_before_the_flips(patch) -> None:
     real = apply.carry_out
 
     def carried(meeting, cut, talk) -> None:
-        apply._remember(meeting, cut.ancestor)
+        meeting.memory.keep(cut.ancestor)
         real(meeting, cut, talk)
 
     patch.setattr(apply, "carry_out", carried)
@@ -106,19 +106,7 @@ def interrupt(ready: Scene, plant: Callable | None, at: int) -> None:
         cuts.dies(world.root, ready.scratch, ready.run, at)
 
 
-_OPEN = pytest.mark.xfail(
-    strict=True,
-    reason="since collections are known by their stamp, the planted run ends with exit 4 at point 50",
-)
-
-
-@pytest.mark.parametrize(
-    "fault",
-    [
-        pytest.param(fault, id=fault.plant.__name__, marks=[_OPEN] if fault.ask is with_work_since else [])
-        for fault in FAULTS
-    ],
-)
+@pytest.mark.parametrize("fault", [pytest.param(fault, id=fault.plant.__name__) for fault in FAULTS])
 def test_it_is_noticed(ready, committed, fault, record_property) -> None:
     for at in range(committed - 2, ready.count + 1):
         interrupt(ready, fault.plant, at)
