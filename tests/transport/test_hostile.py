@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import struct
+import tracemalloc
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from usbsync.errors import DamagedData, NoSpace, PhoneFailed, PhoneGone, PhoneRefused
-from usbsync.transport import shell
+from usbsync.transport import shell, sync
 from usbsync.transport.adb_link import Link
 from usbsync.transport.base import FileInfo, Kind, Pull, Push
 from usbsync.transport.sync import IN_FLIGHT, Sync
@@ -117,6 +118,34 @@ def test_a_listing_that_breaks_off_is_not_a_listing():
     assert len(entries(whole)) == 2
 
 
+class Endless(Played):
+    """Says one thing again and again."""
+
+    again: bytes = dent2(b"f")
+
+    def exchange(self, out: memoryview, seconds: float) -> tuple[int, bytes]:
+        sent, said = super().exchange(out, seconds)
+        return sent, said or self.again * 1000
+
+
+def test_a_listing_without_end_is_given_up_in_bounded_memory(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sync, "LISTING_MOST", 8 << 20)
+    tracemalloc.start()
+    try:
+        with pytest.raises(DamagedData, match="has no end"):
+            Sync(Endless(lst2(FOLDER)), patience=1).entries("/sdcard")
+        assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_million_files_are_no_endless_listing():
+    assert (
+        1_000_000 * (sync.AN_ENTRY + len("paste-0123456789abcdef0123456789abcdef01234567.jpg"))
+        < sync.LISTING_MOST
+    )
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -135,9 +164,9 @@ def test_a_pull_answered_with_nonsense_is_damage(tmp_path: Path, answer: bytes):
 
 def test_the_phones_words_are_shown_tame(tmp_path: Path):
     words = b"no\x1b[2J\nway" + b"!" * 999
-    sync = Sync(Played(struct.pack("<4sI", b"FAIL", len(words)) + words), patience=1)
+    talk = Sync(Played(struct.pack("<4sI", b"FAIL", len(words)) + words), patience=1)
     with pytest.raises(PhoneRefused) as caught:
-        sync.pull([Pull("/f\n", tmp_path / "f")], ignore)
+        talk.pull([Pull("/f\n", tmp_path / "f")], ignore)
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 400
 

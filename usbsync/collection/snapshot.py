@@ -7,6 +7,7 @@ folded together by SQLite on our copy; the originals are never opened.
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import sqlite3
 from contextlib import closing
@@ -22,6 +23,8 @@ MAIN = "collection.anki2"
 NEWEST_SCHEMA = 18
 _MAGIC = b"SQLite format 3\0"
 _SMALLEST_PAGE = 512
+_MADE = re.compile(r"CREATE (TABLE|INDEX|UNIQUE INDEX) ", re.ASCII | re.IGNORECASE)
+"""How SQLite keeps the statement that made a table or an index, however it was written (`build.c`)."""
 MARK_PREFIX = "usbsync:"
 """How the keys of our marks in a collection's preferences begin (`descent.py`)."""
 
@@ -95,14 +98,10 @@ def _proven(path: Path, whose: str) -> int:
             db.execute("pragma trusted_schema = off")
             db.execute("pragma cell_size_check = on")
             db.execute("pragma wal_checkpoint(truncate)")
-            strange = db.execute(
-                "select name from sqlite_master where type in ('trigger', 'view') or sql like 'create virtual%'"
-            ).fetchone()
+            _only_tables(db, whose)  # before anything else is read: a view can keep a query busy for ever
             (schema,) = db.execute("select ver from col").fetchone()
     except (sqlite3.Error, TypeError, ValueError) as error:
         raise DamagedData(f"the {whose}'s collection cannot be read: {error}") from error
-    if strange:
-        raise DamagedData(f"the {whose}'s collection holds {strange[0]!r}, which no Anki makes")
     if not isinstance(schema, int) or schema not in {
         SCHEMA,
         NEWEST_SCHEMA,
@@ -111,6 +110,13 @@ def _proven(path: Path, whose: str) -> int:
             f"the {whose}'s collection has schema {schema!r}, and usbsync knows {SCHEMA} and {NEWEST_SCHEMA}"
         )
     return schema
+
+
+def _only_tables(db: sqlite3.Connection, whose: str) -> None:
+    """Refuse a schema of anything but tables and indexes, by what SQLite goes by: the statement, not the `type` beside it."""
+    for name, statement in db.execute("select name, sql from sqlite_master where sql is not null"):
+        if not _MADE.match(statement):
+            raise DamagedData(f"the {whose}'s collection holds {name!r}, which no Anki makes")
 
 
 def is_empty(path: Path) -> bool:

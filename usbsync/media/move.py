@@ -17,6 +17,7 @@ from usbsync.core.media import Add, Delete, MediaFile, MediaPlan, MediaStep, Rep
 from usbsync.errors import DamagedData, PhoneFailed
 from usbsync.media.listing import BATCH, Listing, trusted
 from usbsync.transport.base import Kind, Pull, Push, Remove, Rename
+from usbsync.transport.bounds import bounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 STAGE = ".usbsync-stage"
 BATCH_BYTES = 64 << 20
-_SLACK = 1 << 20
+_A_FILE = "a media file"
 _LAST_MTIME = 0xFFFFFFFF  # the SYNC protocol's mtime has 32 bits, unsigned
 
 
@@ -114,7 +115,9 @@ def backup_media(plan: MediaPlan, places: Places, into: Path, on_bytes: OnBytes)
         if lost:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         wanted = [Pull(places[side].path(name), folder / name) for name in lost]
-        places[side].transport.pull(wanted, _bounded(on_bytes, sum(old.size for old in lost.values())))
+        places[side].transport.pull(
+            wanted, bounded(on_bytes, sum(old.size for old in lost.values()), _A_FILE)
+        )
         for name, old in lost.items():
             _verify_local(folder / name, old.sha1, name, side)
 
@@ -196,26 +199,12 @@ def _carry(batch: Sequence[_Arrival], source: Place, target: Place, scratch: Pat
     local = {arrival.staged: scratch / arrival.staged.rpartition("/")[2] for arrival in batch}
     try:
         wanted = [Pull(source.path(each.step.name), local[each.staged]) for each in batch]
-        source.transport.pull(wanted, _bounded(on_bytes, sum(each.step.file.size for each in batch)))
+        source.transport.pull(wanted, bounded(on_bytes, sum(each.step.file.size for each in batch), _A_FILE))
         target.transport.push([Push(local[each.staged], each.staged, each.mtime) for each in batch], on_bytes)
         _verify_staged(batch, target.transport)
     finally:
         for path in local.values():
             path.unlink(missing_ok=True)
-
-
-def _bounded(on_bytes: OnBytes, expected: int) -> OnBytes:
-    """Stop a phone that sends far more than it listed before it fills this computer's disk."""
-    left = 2 * expected + _SLACK
-
-    def count(moved: int) -> None:
-        nonlocal left
-        left -= moved
-        if left < 0:
-            raise PhoneFailed("a media file is far larger than it was listed; nothing was changed")
-        on_bytes(moved)
-
-    return count
 
 
 def _verify_staged(batch: Sequence[_Arrival], transport: Transport) -> None:

@@ -14,6 +14,7 @@ from usbsync.core.conflict import Side
 from usbsync.errors import AnkiOpen, Busy, DamagedData, PhoneFailed, UsageError
 from usbsync.media.move import Place
 from usbsync.transport.base import OnBytes, Pull, Transport
+from usbsync.transport.bounds import bounded
 
 _TRIES = 3
 
@@ -124,11 +125,12 @@ class Replica:
         wal = raw.with_name(f"{MAIN}-wal")
         for _ in range(_TRIES):
             wal.unlink(missing_ok=True)
+            counted = bounded(on_bytes, self.size(), f"the {self.side}'s collection")
             before = self.fingerprint()
             wanted = [Pull(self.collection, raw, base)]
             if before is not None and "+" in before:
                 wanted.append(Pull(self.wal, wal))
-            self.transport.pull(wanted, on_bytes)
+            self.transport.pull(wanted, counted)
             if file_fingerprint(raw) == before:
                 return raw
             base = None

@@ -22,7 +22,7 @@ _NAME = "looks.json"
 
 def load_looks(pair: Pair) -> dict[str, tuple[str, str]]:
     """Return stamp and fingerprint by side; a damaged cache is none."""
-    with suppress(DamagedData, OSError):
+    with suppress(DamagedData, OSError, TypeError, ValueError):
         record = read_record(pair.folder / _NAME, version=_VERSION) or {}
         return {side: (str(stamp), str(fingerprint)) for side, (stamp, fingerprint) in record.items()}
     return {}

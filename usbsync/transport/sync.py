@@ -34,6 +34,9 @@ IN_FLIGHT = 512
 """RECV requests sent ahead: enough to hide any latency, few enough to fit any buffer."""
 AT_ONCE = 128
 NAME_MOST = 4096
+LISTING_MOST = 256 << 20
+"""Bytes of the names of one folder, AN_ENTRY more counted for each: a million files pass, and a listing without end does not."""
+AN_ENTRY = 128
 SANE = 1 << 60
 
 _HEAD = struct.Struct("<4sI")
@@ -148,12 +151,15 @@ class Sync:
         (info,) = yield from self._stats([inside])
         entries: list[FileInfo] = []
         form = _DENT2 if v2 else _DENT1
+        left = LISTING_MOST
         head = yield form.size
         while (row := form.unpack(head))[0] != b"DONE":
             _expect(row[0], b"DNT2" if v2 else b"DENT")
             # a name and the head after it in one piece: folders of 20,000 files are not rare
             rest = yield from _text(row[-1], NAME_MOST, more=form.size)
             name, head = rest[: row[-1]], memoryview(rest)[row[-1] :]
+            if (left := left - len(name) - AN_ENTRY) < 0:
+                raise DamagedData(f"{shown(folder)}: the phone's listing has no end")
             error, mode, size, mtime = (row[1], row[4], row[8], row[10]) if v2 else (0, *row[1:4])
             if error and error not in _ABSENT:  # left out it would look deleted
                 raise PhoneRefused(f"{shown(folder)}: cannot look at {said(name)} ({_word(error)})")
