@@ -213,8 +213,10 @@ def hidden(statement: str) -> str:
         "create view v as select * from notes",
         "alter table notes rename to n; create view notes as select * from n",
         "create virtual table v using fts4(x)",
-        "alter table col rename to c; create view col as with recursive n as (select 18 as ver union all select ver from n) "
-        "select ver from n where ver > 18",
+        (
+            "alter table col rename to c; create view col as with recursive n as (select 18 as ver union all select ver from n) "
+            "select ver from n where ver > 18"
+        ),
         hidden("create/**/trigger t after update on col begin delete from notes; end"),
         hidden("create trigger t after update on col begin delete from notes; end"),
         hidden("create view if not exists v as select 1"),
@@ -223,7 +225,7 @@ def hidden(statement: str) -> str:
 )
 def test_what_could_run_is_refused_before_it_runs(raw, snap, strange, tmp_path):
     sqlite(raw, strange)
-    with pytest.raises(DamagedData, match="which no Anki makes|malformed database schema"):
+    with pytest.raises(DamagedData, match=r"which no Anki makes|malformed database schema"):
         snap()
 
 
