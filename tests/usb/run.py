@@ -254,7 +254,7 @@ def boot(image: Path, folder: Path, accelerator: str) -> int | None:
 
 def follow(machine: subprocess.Popen[bytes], boot_timer: threading.Timer) -> bool:
     """Print what the job says; returns whether it ran at all."""
-    started = False
+    started, began = False, time.monotonic()
     for raw in machine.stdout or ():
         line = raw.decode(errors="replace").rstrip()
         if "KVM internal error" in line:  # the machine would hang there
@@ -263,7 +263,7 @@ def follow(machine: subprocess.Popen[bytes], boot_timer: threading.Timer) -> boo
             started = True
             boot_timer.cancel()
         elif started:
-            print(line, flush=True)
+            print(f"{time.monotonic() - began:4.0f}s {line}", flush=True)
     return started
 
 

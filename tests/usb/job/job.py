@@ -50,11 +50,19 @@ class World:
         wait("a sync", done, 60, 0.1)
         return time.monotonic() - seen
 
-    def unplug(self) -> None:
-        """Pull the phone's cable, and wait until both know it."""
-        self.phone.unplug()
-        wait("gone", lambda: not self.phone.enumerated())
-        wait("the phone is quiet", self.phone.quiet, every=0.3)
+    def unplug(self, phone: Phone | None = None) -> None:
+        """Pull a phone's cable, and wait until both know it."""
+        phone = phone or self.phone
+        phone.unplug()
+        wait("gone", lambda: not phone.enumerated())
+        wait("the phone is quiet", phone.quiet, every=0.3)
+
+    def befriend(self, phone: Phone) -> None:
+        """Allow a phone that holds what the computer does, and let them meet."""
+        self.laptop.share_with(phone)
+        self.laptop.usbsync("setup", "--phone", phone.serial)
+        self.plug_and_sync(phone)
+        self.unplug(phone)
 
     def in_step(self, phone: Phone | None = None) -> None:
         """Demand that both hold the same, whole, with nothing left lying about."""
@@ -67,6 +75,11 @@ def enumerated(phone: Phone) -> float:
     """Wait for the kernel to know the phone; returns the moment."""
     wait(f"{phone.serial} enumerated", phone.enumerated, 20, 0.01)
     return time.monotonic()
+
+
+def systemd_version() -> str:
+    """Return what systemd calls itself."""
+    return " ".join(laptop.run("systemctl", "--version").stdout.split()[:2])
 
 
 @point
@@ -82,8 +95,14 @@ def install(world: World) -> str:
     again = world.laptop.usbsync("setup")
     assert "is there" in again.stdout, again.stdout
     wait("the user's service", world.laptop.serving, 30, 0.2)
-    laptop.run("udevadm", "verify", "/etc/udev/rules.d/70-usbsync.rules")
-    return f"wheel in {seconds:.1f} s; rule, and service of uid {world.laptop.service_uid()}"
+    rule, unit = laptop.INSTALLED
+    laptop.run("udevadm", "verify", rule)
+    said = world.laptop.run("systemd-analyze", "verify", "--user", "--man=no", unit)
+    assert not said.stderr, said.stderr
+    return (
+        f"wheel in {seconds:.1f} s; rule, and service of uid {world.laptop.service_uid()}; "
+        f"udevadm and systemd-analyze of {systemd_version()} find no fault"
+    )
 
 
 @point
@@ -117,9 +136,13 @@ def replug(world: World) -> str:
 @point
 def unplug(world: World) -> str:
     """Unplugged twenty times in the middle; after the last plug both are equal and whole."""
+    world.unplug()
+    world.phone.work("how long")
+    longest = world.plug_and_sync() + 0.3
     seed = int.from_bytes(os.urandom(4))
     chance = random.Random(seed)
     stood = {"cut": 0, "done": 0}
+    halfway = 0
     for turn in range(UNPLUGS):
         world.unplug()
         world.phone.work(f"cut {turn}", reviews=1)
@@ -127,14 +150,19 @@ def unplug(world: World) -> str:
         done = world.laptop.when_synced(world.phone)
         world.phone.plug()
         enumerated(world.phone)
-        time.sleep(chance.uniform(0.3, 3.0))
+        time.sleep(chance.uniform(0.3, longest))
+        world.phone.unplug()
         stood["done" if done() else "cut"] += 1
+        halfway += world.laptop.interrupted()
     world.unplug()
     world.laptop.work("after all")
     took = world.plug_and_sync()
     world.in_step()
     assert stood["cut"] >= UNPLUGS // 4, f"hardly one was cut in the middle: {stood} (seed {seed})"
-    return f"{UNPLUGS} times: {stood['cut']} before the end, {stood['done']} after it (seed {seed}); in step {took:.1f} s after the last"
+    return (
+        f"{UNPLUGS} times: {stood['cut']} before the end ({halfway} of them between the commit and it), "
+        f"{stood['done']} after it (seed {seed}); in step {took:.1f} s after the last"
+    )
 
 
 @point
@@ -153,7 +181,77 @@ def stranger(world: World) -> str:
     assert world.other.am_log() == ""
     world.other.unplug()
     assert len(new) == 1, new
-    return f"one notification: {new[0]['summary']!r}; nothing was read, stopped or written"
+    return f"one notification: {new[0]['summary']!r}; nothing was stopped or written"
+
+
+@point
+def flap(world: World) -> str:
+    """Plugged in five times in a row by a shaky hand: synced after the last, by the same process."""
+    process = world.laptop.service_pid()
+    world.unplug()
+    world.phone.work("shaky")
+    for _ in range(4):
+        world.phone.plug()
+        enumerated(world.phone)
+        time.sleep(0.3)
+        world.phone.unplug()
+        wait("gone", lambda: not world.phone.enumerated())
+    took = world.plug_and_sync()
+    world.in_step()
+    assert world.laptop.service_pid() == process
+    assert took <= SOON, f"{took:.1f} s from enumeration"
+    return f"in step {took:.1f} s after the fifth enumeration, still process {process}"
+
+
+@point
+def woken(world: World) -> str:
+    """The service does not run: udev's rule has it started when the phone comes."""
+    world.unplug()
+    world.laptop.stop_service()
+    assert not world.laptop.serving()
+    world.laptop.work("asleep")
+    took = world.plug_and_sync()
+    world.in_step()
+    assert world.laptop.serving()
+    return f"started, and in step {took:.1f} s after enumeration"
+
+
+@point
+def two(world: World) -> str:
+    """Two phones are plugged in at once, and both are allowed: all three end up with the work of all."""
+    world.unplug()
+    world.befriend(world.other)
+    world.phone.work("of the one")
+    world.other.work("of the other")
+    world.laptop.work("of the desk")
+    world.phone.plug()
+    world.other.plug()
+    enumerated(world.phone)
+    began = enumerated(world.other)
+    wait("all three in step", lambda: world.laptop.even_with(world.phone, world.other), 90, 1)
+    took = time.monotonic() - began
+    for phone in (world.phone, world.other):
+        world.in_step(phone)
+    world.unplug(world.other)
+    return f"all three in step {took:.0f} s after the second one's enumeration"
+
+
+@point
+def composite(world: World) -> str:
+    """A phone that offers its files by MTP and USB debugging at once: synced by adb, still there by MTP."""
+    world.unplug()
+    phone = Phone("COMBO789", mtp=True, udc="dummy_udc.1")
+    phone.make()
+    world.befriend(phone)
+    phone.work("both ways")
+    took = world.plug_and_sync(phone)
+    world.in_step(phone)
+    interfaces = laptop.run("udevadm", "info", "-q", "property", "--value", "--property=ID_USB_INTERFACES",
+                            f"/dev/usbsync/{phone.serial}").stdout.strip()  # fmt: skip
+    assert interfaces == ":060101:ff4201:", interfaces
+    assert took <= SOON, f"{took:.1f} s from enumeration"
+    world.unplug(phone)
+    return f"{interfaces}: in step {took:.1f} s after enumeration"
 
 
 @point
@@ -203,7 +301,7 @@ def anki_open(world: World) -> str:
 def mtp(world: World) -> str:
     """A phone without USB debugging, mounted by jmtpfs: synced as a folder, names with accents included."""
     world.phone.unplug()
-    phone = Phone("MTP789", mtp=True, udc="dummy_udc.1")
+    phone = Phone("MTP789", adb=False, mtp=True, udc="dummy_udc.1")
     phone.make()
     world.laptop.share_with(phone)
     phone.plug()

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phone import wait
-from work import work_on
-from worlds import database_check, new_collection
+from work import DONE, work_on
+from worlds import database_check, new_collection, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -126,6 +126,7 @@ class Laptop:
     def begin(self) -> None:
         """Give the person a collection."""
         new_collection(COLLECTION, notes=30, reviews=5)
+        self.answers = len(table(COLLECTION, "select id from revlog"))
         media = COLLECTION.with_name("collection.media")
         media.mkdir(exist_ok=True)
         for name in ("plain.png", "é à ü.png", "日本語.mp3"):
@@ -173,14 +174,21 @@ class Laptop:
 
     # ---- the service
 
+    def stop_service(self) -> None:
+        """End the service, as somebody does who wants quiet."""
+        systemctl("--user", "-M", f"{NAME}@", "stop", SERVICE)
+
     def serving(self) -> bool:
         """Say whether the service runs."""
         return systemctl("--user", "-M", f"{NAME}@", "is-active", SERVICE) == "active"
 
+    def service_pid(self) -> str:
+        """Say which process it is."""
+        return systemctl("--user", "-M", f"{NAME}@", "show", "-p", "MainPID", "--value", SERVICE)
+
     def service_uid(self) -> int:
         """Say as whom it runs."""
-        pid = systemctl("--user", "-M", f"{NAME}@", "show", "-p", "MainPID", "--value", SERVICE)
-        return Path("/proc", pid).stat().st_uid
+        return Path("/proc", self.service_pid()).stat().st_uid
 
     def when_synced(self, phone: Phone) -> Callable[[], bool]:
         """Return what says whether a sync that began after now was remembered: the last thing that a sync does."""
@@ -193,6 +201,22 @@ class Laptop:
 
     def _ancestors(self) -> dict[str, int]:
         return {str(path): path.stat().st_mtime_ns for path in STATE.rglob("ancestor.json")}
+
+    def interrupted(self) -> bool:
+        """Say whether a sync was cut off after its commit."""
+        return bool(self._journals())
+
+    def even_with(self, *phones: Phone) -> bool:
+        """Say whether everyone holds every note by now, and no sync goes on; a quick look, for waiting."""
+        if self._journals() or any(phone.leftovers() for phone in phones):
+            return False
+        held = [self._texts(path) for path in (COLLECTION, *(phone.collection for phone in phones))]
+        return all(each >= DONE.keys() for each in held)
+
+    def _texts(self, collection: Path) -> set[str]:
+        copy = Path("/tmp/look.anki2")
+        shutil.copyfile(collection, copy)
+        return {row[0].split(" <")[0] for row in table(copy, "select flds from notes")}
 
     def _journals(self) -> list[Path]:
         return list(STATE.rglob("journal.json"))
@@ -263,4 +287,12 @@ class Laptop:
         mine = {file.name: file.read_bytes() for file in COLLECTION.with_name("collection.media").iterdir()}
         if mine != phone.media():
             found.append(f"media: {sorted(set(mine) ^ set(phone.media())) or 'contents'}")
-        return found
+        return found + self._lost(scratch / "desktop.anki2", mine)
+
+    def _lost(self, collection: Path, media: dict[str, bytes]) -> list[str]:
+        """Say what of all that was worked so far is not there: both might have lost the same."""
+        fields = [row[0] for row in table(collection, "select flds from notes")]
+        lost = [text for text in DONE if not any(each.startswith(f"{text} <") for each in fields)]
+        lost += [f"{text}.png" for text in DONE if media.get(f"{text}.png") != text.encode() * 3000]
+        answers, wanted = len(table(collection, "select id from revlog")), self.answers + sum(DONE.values())
+        return [f"lost: {lost}"] * bool(lost) + [f"{answers} answers, not {wanted}"] * (answers != wanted)

@@ -1,4 +1,4 @@
-"""A USB phone in the guest: a gadget on dummy_hcd, Android's userland in /phone, and its adbd or an MTP responder."""
+"""A USB phone in the guest: a gadget on dummy_hcd, Android's userland in /phone, its adbd, an MTP responder, or both."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ serial "{serial}"
 firmware_version "1.0"
 interface "MTP"
 usb_vendor_id 0x18D1
-usb_product_id 0x4EE1
+usb_product_id {product}
 usb_class 0x6
 usb_subclass 0x1
 usb_protocol 0x1
 usb_dev_version 0x3008
 usb_functionfs_mode 0x1
-usb_dev_path "/dev/ffs-{name}/ep0"
-usb_epin_path "/dev/ffs-{name}/ep1"
-usb_epout_path "/dev/ffs-{name}/ep2"
-usb_epint_path "/dev/ffs-{name}/ep3"
+usb_dev_path "/dev/ffs-{serial}/ep0"
+usb_epin_path "/dev/ffs-{serial}/ep1"
+usb_epout_path "/dev/ffs-{serial}/ep2"
+usb_epint_path "/dev/ffs-{serial}/ep3"
 usb_max_packet_size 0x200
 no_inotify 0x1
 """  # with inotify it hangs after SendObject
@@ -72,9 +72,11 @@ class Phone:
     """One phone. Files: `data` is its /sdcard, `state` its /data/phone (tests/rigs/adbd/stubs)."""
 
     serial: str
-    mtp: bool = False  # an MTP responder instead of adbd
+    adb: bool = True  # USB debugging is on
+    mtp: bool = False  # "file transfer" is on
     udc: str = "dummy_udc.0"
-    processes: list[subprocess.Popen] = field(default_factory=list)
+    adbd: subprocess.Popen | None = None
+    umtprd: subprocess.Popen | None = None
     plugged: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -88,7 +90,7 @@ class Phone:
 
     @property
     def ankidroid(self) -> Path:
-        return self.data / ("AnkiDroid" if self.mtp else ANKIDROID)
+        return self.data / (ANKIDROID if self.adb else "AnkiDroid")
 
     @property
     def collection(self) -> Path:
@@ -99,15 +101,15 @@ class Phone:
         return GADGETS / self.serial
 
     @property
-    def name(self) -> str:
-        return f"{'mtp' if self.mtp else 'adb'}{self.udc[-1]}"
+    def product(self) -> str:
+        return {(True, False): "0x4ee7", (False, True): "0x4ee1"}.get((self.adb, self.mtp), "0x4ee2")
 
     def make(self) -> None:
         """Make its files and its gadget; nothing is plugged in yet."""
         self._files()
         for path, text in {
             "idVendor": "0x18d1",
-            "idProduct": "0x4ee1" if self.mtp else "0x4ee7",
+            "idProduct": self.product,
             "bcdUSB": "0x0200",
             "strings/0x409/serialnumber": self.serial,
             "strings/0x409/manufacturer": "Google",
@@ -117,21 +119,18 @@ class Phone:
         }.items():
             (self.gadget / path).parent.mkdir(parents=True, exist_ok=True)
             (self.gadget / path).write_text(f"{text}\n")
-        function = self.gadget / f"functions/ffs.{self.name}"
-        function.mkdir(parents=True)
-        (self.gadget / "configs/c.1" / function.name).symlink_to(function)
-        if self.mtp:
-            endpoints = Path(f"/dev/ffs-{self.name}")
+        if self.mtp:  # the first interface, as on a phone
+            self._add_function(f"mtp-{self.serial}")
+            endpoints = Path(f"/dev/ffs-{self.serial}")
             endpoints.mkdir()
-            subprocess.run(["mount", "-t", "functionfs", self.name, endpoints], check=True)
-        else:
+            subprocess.run(["mount", "-t", "functionfs", f"mtp-{self.serial}", endpoints], check=True)
+        if self.adb:
+            self._add_function(f"adb-{self.serial}")
             self._start_adbd()
             threading.Thread(target=self.keep_bound, daemon=True).start()
 
     def plug(self) -> None:
         """Plug the cable in; returns when the gadget is bound, before the computer has seen it."""
-        if self.mtp:  # it does not outlive a disconnect
-            self._start_umtprd()
         self.plugged = True
         wait(f"{self.serial} bound", self._bound, every=0.3)
 
@@ -186,11 +185,7 @@ class Phone:
 
     def shell(self, command: str) -> str:
         """Run a command as Android's shell user, by no cable."""
-        inner = (
-            Path(f"/proc/{self.processes[0].pid}/task/{self.processes[0].pid}/children")
-            .read_text()
-            .split()[0]
-        )
+        inner = Path(f"/proc/{self.adbd.pid}/task/{self.adbd.pid}/children").read_text().split()[0]
         enter = [
             "nsenter",
             "--target",
@@ -209,7 +204,7 @@ class Phone:
 
     def own(self) -> None:
         """Give its files the owners and modes that vold gives them."""
-        if self.mtp:
+        if not self.adb:
             return
         for top in (self.data, self.data / "Android", self.data / "Android/data"):
             os.chown(top, SHELL, 1015)
@@ -222,9 +217,16 @@ class Phone:
     def _bound(self) -> bool:
         with self.lock:
             if self.plugged and not (self.gadget / "UDC").read_text().strip():
+                if self.mtp:  # it does not outlive a disconnect
+                    self._start_umtprd()
                 with suppress(OSError):
                     (self.gadget / "UDC").write_text(self.udc)
             return bool((self.gadget / "UDC").read_text().strip())
+
+    def _add_function(self, name: str) -> None:
+        function = self.gadget / f"functions/ffs.{name}"
+        function.mkdir(parents=True)
+        (self.gadget / "configs/c.1" / function.name).symlink_to(function)
 
     def _files(self) -> None:
         (self.ankidroid / "collection.media").mkdir(parents=True)
@@ -264,8 +266,8 @@ class Phone:
             "PHONE_ENV": "\x1f".join(f"{k}={v}" for k, v in env.items()),
             "PHONE_BIN": "/system/bin/adbd",
         }
-        words = ["sh", self.name, self.data, self.home / "state", self.home / "adb_keys"]
-        self._start(
+        words = ["sh", f"adb-{self.serial}", self.data, self.home / "state", self.home / "adb_keys"]
+        self.adbd = self._start(
             [
                 "unshare",
                 "--mount",
@@ -283,27 +285,24 @@ class Phone:
         )
 
     def _start_umtprd(self) -> None:
-        for old in self.processes:
-            old.kill()
-            old.wait()
-        self.processes.clear()
+        if self.umtprd:
+            self.umtprd.kill()
+            self.umtprd.wait()
         conf = self.home / "umtprd.conf"
-        conf.write_text(UMTPRD.format(data=self.data, serial=self.serial, name=self.name))
-        self._start(["umtprd", "-conf", str(conf)], dict(os.environ))
-        wait("umtprd's endpoints", Path(f"/dev/ffs-{self.name}/ep1").exists)
+        conf.write_text(UMTPRD.format(data=self.data, serial=self.serial, product=self.product))
+        self.umtprd = self._start(["umtprd", "-conf", str(conf)], dict(os.environ))
+        wait("umtprd's endpoints", Path(f"/dev/ffs-{self.serial}/ep1").exists)
 
-    def _start(self, argv: list, env: dict[str, str]) -> None:
+    def _start(self, argv: list, env: dict[str, str]) -> subprocess.Popen:
         with (self.home / "log").open("ab") as log:
-            self.processes.append(
-                subprocess.Popen(
-                    argv,
-                    env=env,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    cwd="/",
-                    start_new_session=True,
-                )
+            return subprocess.Popen(
+                argv,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                start_new_session=True,
             )
 
 

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+DONE: dict[str, int] = {}
+"""Everything that was worked in this run: the text of each note, and how many answers were given with it."""
+
+
 def work_on(collection: Path, text: str, reviews: int) -> None:
     """Work on one side: a note with a picture of its own, and some answers."""
     with editing(collection) as col:
@@ -20,5 +24,6 @@ def work_on(collection: Path, text: str, reviews: int) -> None:
             col.decks.id("Spanish"),
             [text.split(maxsplit=1)[0]],
         )
-        answer(col, reviews)
+        answered = len(answer(col, reviews))
     (collection.parent / "collection.media" / f"{text}.png").write_bytes(text.encode() * 3000)
+    DONE[text] = answered
