@@ -12,9 +12,9 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/pytest -n auto
 
-# a USB phone in a virtual machine; needs root, QEMU and more (it says what is missing)
+# A USB phone in a virtual machine; needs root, QEMU and more (it says what is missing). POINTS="plug mtp" runs these only.
 test-usb: $(READY)
-	$(BIN)/python tests/usb/run.py
+	$(BIN)/python tests/usb/run.py $(POINTS)
 
 check: lint test
 
