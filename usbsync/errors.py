@@ -50,6 +50,15 @@ class GuardRefused(ChoiceNeeded):
     hint = "look at both sides first; nothing was changed"
 
 
+class NoDebugging(NoPhone):
+    """A phone is plugged in that charges, or offers its files, and has USB debugging off."""
+
+    hint = (
+        "on the phone turn on USB debugging (Settings, System, Developer options; these appear after seven taps on "
+        '"Build number" in About phone), then run the command again'
+    )
+
+
 class Busy(UsbsyncError):
     """Something else is using what must be still."""
 
@@ -78,6 +87,21 @@ class PhoneFailed(UsbsyncError):
 
 class PhoneGone(PhoneFailed):
     """The link to the phone was lost."""
+
+
+class PhoneOffline(PhoneFailed):
+    """The phone is plugged in and does not answer."""
+
+    hint = (
+        "unlock the phone, turn USB debugging off and on again (Developer options), plug it in anew, "
+        "then run the command again"
+    )
+
+
+class PhoneLocked(PhoneFailed):
+    """The phone was started and not unlocked since, so that its files are still encrypted."""
+
+    hint = "unlock the phone once, then run the command again"
 
 
 class PhoneUnauthorized(PhoneFailed):

@@ -6,16 +6,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from usbsync.device.detect import How, SeenPhone, open_phone, seen_phones
+from usbsync.device.detect import How, SeenPhone, SeveralPhones, charging_phones, open_phone, seen_phones
 from usbsync.device.spec import Adb, Folder, Tcp, Usb, parse
-from usbsync.errors import NoPhone, PhoneClaimed, PhoneFailed, PhoneUnauthorized, UsbsyncError, WhichPhone
+from usbsync.errors import (
+    NoDebugging,
+    NoPhone,
+    PhoneClaimed,
+    PhoneFailed,
+    PhoneOffline,
+    PhoneUnauthorized,
+    UsbsyncError,
+)
 from usbsync.transport.ways import Seen, State
 
 
 class FakeWays:
     """Opens nothing: answers with what was asked for."""
 
-    def __init__(self, usb=(), server=()):
+    def __init__(self, usb=(), server=(), charging=()):
+        self.charging = [Seen("usb", "", State.CHARGING, model) for model in charging]
         self.usb = [Seen(f"usb:{serial}" if serial else "usb", serial, State(state)) for serial, state in usb]
         self.server = [Seen(f"adb:{serial}", serial, State(state)) for serial, state in server]
 
@@ -24,6 +33,9 @@ class FakeWays:
 
     def list_server(self):
         return self.server
+
+    def list_charging(self):
+        return self.charging
 
     def open_usb(self, serial=None, *, on_waiting=None):
         return "usb", serial, on_waiting
@@ -90,7 +102,7 @@ def test_the_one_phone_is_chosen_by_the_cable_first(usb, server, opened):
     ],
 )
 def test_several_phones_are_a_persons_choice(usb, server, specs):
-    with pytest.raises(WhichPhone) as raised:
+    with pytest.raises(SeveralPhones) as raised:
         open_phone(None, via=FakeWays(usb, server))
     assert raised.value.exit_code == 3
     for spec in specs:
@@ -102,7 +114,7 @@ def test_several_phones_are_a_persons_choice(usb, server, specs):
     ("state", "error", "advice"),
     [
         ("unauthorized", PhoneUnauthorized, "Allow"),
-        ("offline", PhoneFailed, "unlock the phone"),
+        ("offline", PhoneOffline, "unlock the phone"),
         ("claimed", PhoneClaimed, "adb kill-server"),
         ("forbidden", PhoneFailed, "udev rule"),
         ("other", NoPhone, "start the phone normally"),
@@ -114,6 +126,19 @@ def test_a_phone_that_is_not_ready_says_what_to_do(way, state, error, advice):
         open_phone(None, via=FakeWays(**{way: [("A", state)]}))
     assert type(raised.value) is error
     assert advice in raised.value.hint
+
+
+@pytest.mark.parametrize("models", [["Pixel 9"], ["Pixel 9", ""]])
+def test_a_phone_that_only_charges_is_told_from_none(models):
+    with pytest.raises(NoDebugging, match="Pixel 9") as raised:
+        open_phone(None, via=FakeWays(charging=models))
+    assert raised.value.exit_code == 3
+    assert "USB debugging" in raised.value.hint
+
+
+def test_what_only_charges_is_no_rival_of_a_phone():
+    assert open_phone(None, via=FakeWays([("A", "ready")], charging=["camera"]))[1] == "A"
+    assert [phone.state for phone in charging_phones(via=FakeWays(charging=["Pixel 9"]))] == [State.CHARGING]
 
 
 def test_no_phone():
@@ -147,7 +172,9 @@ def test_each_phone_is_listed_once_by_the_way_that_works():
 
 
 seen = st.lists(
-    st.tuples(st.sampled_from("ABC"), st.sampled_from([state.value for state in State])),
+    st.tuples(
+        st.sampled_from("ABC"), st.sampled_from([state.value for state in State if state != State.CHARGING])
+    ),
     unique_by=lambda s: s[0],
 )
 

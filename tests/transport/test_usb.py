@@ -18,7 +18,7 @@ from usbsync.errors import NoPhone, PhoneClaimed, PhoneFailed, PhoneGone, WhichP
 from usbsync.transport import adb_usb
 from usbsync.transport.adb_phone import AdbTransport
 from usbsync.transport.base import Pull, Push
-from usbsync.transport.ways import Seen, State, list_usb, open_usb
+from usbsync.transport.ways import Seen, State, list_charging, list_usb, open_usb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,14 +42,17 @@ class Endpoint:
 
 
 class Setting:
+    def __init__(self, kind: tuple[int, int, int] = (0xFF, 0x42, 1)) -> None:
+        self.kind = kind
+
     def getClass(self) -> int:  # noqa: N802
-        return 0xFF
+        return self.kind[0]
 
     def getSubClass(self) -> int:  # noqa: N802
-        return 0x42
+        return self.kind[1]
 
     def getProtocol(self) -> int:  # noqa: N802
-        return 1
+        return self.kind[2]
 
     def getNumber(self) -> int:  # noqa: N802
         return 0
@@ -67,9 +70,10 @@ class Device:
         self.writes: list[int] = []
         self.claims = 0
         self.hiccup = False  # time out once in the middle of a payload
+        self.settings = [Setting()]
 
     def iterSettings(self) -> list[Setting]:  # noqa: N802
-        return [Setting()]
+        return self.settings
 
     def getSerialNumber(self) -> str:  # noqa: N802
         self.check("serial")
@@ -300,3 +304,19 @@ def test_without_libusb_there_is_no_usb(monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(NoPhone, match="libusb") as caught:
         open_usb()
     assert caught.value.hint == adb_usb.NO_LIBUSB
+
+
+MTP = (6, 1, 1)
+
+
+def test_a_phone_without_debugging_is_told_from_a_phone_and_from_a_mouse(bus: list[Device]):
+    phone, charging, mouse, unread = Device("1"), Device("2"), Device("3"), Device("4")
+    phone.settings = [Setting(MTP), Setting()]
+    charging.settings = [Setting(MTP)]
+    mouse.settings = [Setting((3, 1, 2))]
+    unread.settings = [Setting(MTP)]
+    unread.broken["open"] = usb1.USBErrorAccess
+    bus += [phone, charging, mouse, unread]
+    assert list_charging() == [Seen("usb", "", State.CHARGING, model) for model in ("Pixel? 8", "")]
+    assert [seen.serial for seen in list_usb()] == ["1"]
+    assert all(device.claims == 0 for device in bus)

@@ -25,7 +25,7 @@ from usbsync.cli.restore import restore
 from usbsync.cli.terminal import Terminal
 from usbsync.core.conflict import Logic, Policy
 from usbsync.core.first import First
-from usbsync.device.detect import seen_phones
+from usbsync.device.detect import charging_phones, seen_phones
 from usbsync.errors import UsageError
 from usbsync.session.conflicts import kept, past, take_other
 from usbsync.session.consent import by_itself, consents
@@ -184,7 +184,7 @@ def status(
 @app.command()
 def devices(json_: Json = False) -> None:
     """List the phones that are seen, and how to name each."""
-    phones, known = seen_phones(), consents(options_of())
+    phones, known = [*seen_phones(), *charging_phones()], consents(options_of())
     data = [
         {
             "device": p.spec,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -66,6 +67,24 @@ class Terminal:
     def waiting(self) -> None:
         """Say what to tap."""
         self.note('waiting for the phone: unlock it and tap "Allow" on "Allow USB debugging?"')
+
+    def please(self, text: str) -> bool:
+        """Say what is to be done at the phone, while it is waited for."""
+        if self.can_ask:
+            self.note(f"{text} (waiting; Ctrl-C ends it)")
+        return self.can_ask
+
+    def which(self, phones: Sequence[str]) -> int | None:
+        """List the phones and ask for one's number."""
+        if not self.can_ask:
+            return None
+        self._progress.stop()
+        for number, phone in enumerate(phones, 1):
+            self.note(f"  {number}  {phone}")
+        numbers = [str(number) for number in range(1, len(phones) + 1)]
+        choice = Prompt.ask("Which phone", choices=[*numbers, "quit"], console=self._console)
+        self._progress.start()
+        return None if choice == "quit" else int(choice) - 1
 
     def first(self, desktop_notes: int, phone_notes: int) -> First | None:
         """Ask whose collection replaces the other's."""

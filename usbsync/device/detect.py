@@ -11,7 +11,16 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, assert_never
 
 from usbsync.device.spec import FORMS, Adb, Folder, Package, Spec, Tcp, Usb, parse
-from usbsync.errors import NoPhone, PhoneClaimed, PhoneFailed, PhoneUnauthorized, UsageError, WhichPhone
+from usbsync.errors import (
+    NoDebugging,
+    NoPhone,
+    PhoneClaimed,
+    PhoneFailed,
+    PhoneOffline,
+    PhoneUnauthorized,
+    UsageError,
+    WhichPhone,
+)
 from usbsync.transport import ways
 from usbsync.transport.ways import State
 
@@ -53,6 +62,9 @@ class Ways(Protocol):
     def list_server(self) -> list[Seen]:
         """List what a running adb server knows."""
 
+    def list_charging(self) -> list[Seen]:
+        """List the phones on USB that have no ADB interface."""
+
     def open_usb(
         self, serial: str | None = None, *, on_waiting: Callable[[], None] | None = None
     ) -> Transport:
@@ -78,15 +90,30 @@ def seen_phones(*, via: Ways = ways) -> list[SeenPhone]:
     return [_phone(seen, How.USB) for seen in loose] + [_phone(seen, How.SERVER) for seen in server]
 
 
+def charging_phones(*, via: Ways = ways) -> list[SeenPhone]:
+    """List what is plugged in and may be a phone, but cannot be reached: its USB debugging is off."""
+    return [_phone(seen, How.USB) for seen in via.list_charging()]
+
+
+class SeveralPhones(WhichPhone):
+    """Several phones could be meant."""
+
+    def __init__(self, phones: Sequence[SeenPhone]) -> None:
+        listed = "; ".join(map(str, phones))
+        super().__init__(f"several phones are there: {listed}", hint=_name_one(phones))
+        self.phones = tuple(phones)
+
+
 def open_phone(
     spec: Spec | None, *, on_waiting: Callable[[], None] | None = None, via: Ways = ways
 ) -> Transport:
     """Open the phone that is named, or the only one there is; `on_waiting` is called when a person must tap Allow.
 
-    Raises WhichPhone when several could be meant, NoPhone when none is there, and what opening it raises.
+    Raises SeveralPhones when several could be meant, NoPhone when none is there, NoDebugging when one only charges,
+    and what opening it raises.
     """
     if spec is None:
-        spec = _choose(seen_phones(via=via))
+        spec = _choose(seen_phones(via=via) or charging_phones(via=via))
     match spec:
         case Usb(serial):
             return via.open_usb(serial, on_waiting=on_waiting)
@@ -117,9 +144,8 @@ def _choose(phones: Sequence[SeenPhone]) -> Spec:
     likely = usb if len(usb) == 1 and usb[0].state is State.READY else _worth_asking_about(phones)
     if not likely:
         raise NoPhone("no phone is seen over USB, and none through an adb server")
-    if len(likely) > 1:
-        listed = "; ".join(str(phone) for phone in likely)
-        raise WhichPhone(f"several phones are there: {listed}", hint=_name_one(likely))
+    if len(likely) > 1 and any(phone.state is not State.CHARGING for phone in likely):
+        raise SeveralPhones(likely)
     return _ready(likely[0])
 
 
@@ -138,14 +164,11 @@ def _ready(phone: SeenPhone) -> Spec:
     name = phone.model or phone.serial or "a phone"
     match phone.state:
         case State.READY:
-            return _spec_of(phone)
+            return spec_of(phone)
         case State.UNAUTHORIZED:
             raise PhoneUnauthorized(f"{name} has not allowed USB debugging from this computer")
         case State.OFFLINE:
-            raise PhoneFailed(
-                f"{name} is offline: it is plugged in and does not answer",
-                hint="unlock the phone, turn USB debugging off and on again (Developer options), and plug it in anew",
-            )
+            raise PhoneOffline(f"{name} is offline: it is plugged in and does not answer")
         case State.CLAIMED:
             raise PhoneClaimed(f"another program, mostly an adb server, holds the USB interface of {name}")
         case State.FORBIDDEN:
@@ -153,6 +176,8 @@ def _ready(phone: SeenPhone) -> Spec:
                 f"this account has no rights to the USB device of {name}",
                 hint="run usbsync setup, which installs a udev rule, then unplug the phone and plug it in again",
             )
+        case State.CHARGING:
+            raise NoDebugging(f"{name} is plugged in, and its USB debugging is off")
         case State.OTHER:
             raise NoPhone(
                 f"{name} is plugged in, but Android is not running on it (recovery, bootloader, sideload)",
@@ -162,7 +187,8 @@ def _ready(phone: SeenPhone) -> Spec:
             assert_never(phone.state)
 
 
-def _spec_of(phone: SeenPhone) -> Spec:
+def spec_of(phone: SeenPhone) -> Spec:
+    """Return how to name a phone that was seen; PhoneFailed where its serial cannot be a name."""
     try:
         return parse(phone.spec)
     except UsageError as error:

@@ -14,12 +14,12 @@ from usbsync.core.conflict import Side
 from usbsync.device.ankidroid import find_phone
 from usbsync.device.app import AppControl
 from usbsync.device.desktop import DesktopReplica, find_desktop
-from usbsync.device.detect import open_phone
 from usbsync.device.spec import Folder, Package, Spec, parse
 from usbsync.errors import Busy, UsageError
 from usbsync.session.looks import Looks
 from usbsync.session.memory import Memory, PairMemory
 from usbsync.session.options import Options
+from usbsync.session.phone import open_phone
 from usbsync.session.replica import Replica
 from usbsync.session.talk import Talk
 from usbsync.state.ancestor import Ancestor
@@ -86,7 +86,7 @@ def meet(options: Options, talk: Talk, *, dry: bool = False, stop_app: bool = Tr
             yield stack.enter_context(meet_package(spec, found, options, talk, dry=dry))
             return
         talk.stage("looking for the phone")
-        link = open_phone(spec, on_waiting=talk.waiting)
+        link = open_phone(spec, talk)
         stack.callback(link.close)
         wire = Metered(link)
         place = find_phone(link, app=options.app, phone_dir=options.phone_dir)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from usbsync.core.asking import Answer, Question
@@ -20,6 +21,12 @@ class Talk(Protocol):
 
     def waiting(self) -> None:
         """Say that the phone waits for a tap on "Allow"."""
+
+    def please(self, text: str) -> bool:
+        """Ask for something to be done at the phone; False when nobody is there who could."""
+
+    def which(self, phones: Sequence[str]) -> int | None:
+        """Ask which of several phones is meant, by its place; None when nobody can be asked."""
 
     def first(self, desktop_notes: int, phone_notes: int) -> First | None:
         """Ask how two collections that never met are to begin; None when nobody can be asked."""
@@ -41,6 +48,16 @@ class Silent:
 
     def waiting(self) -> None:
         """Say nothing."""
+
+    def please(self, text: str) -> bool:
+        """Nobody is there."""
+        del text
+        return False
+
+    def which(self, phones: Sequence[str]) -> int | None:
+        """Nobody can be asked."""
+        del phones
+        return None
 
     def first(self, desktop_notes: int, phone_notes: int) -> First | None:
         """Nobody can be asked."""

@@ -28,6 +28,8 @@ from usbsync.errors import (
     NoSpace,
     PhoneClaimed,
     PhoneFailed,
+    PhoneLocked,
+    PhoneOffline,
     PhoneRefused,
     PhoneUnauthorized,
     UsbsyncError,
@@ -336,7 +338,7 @@ def why(error: UsbsyncError) -> Why:
             return Why.TAP
         case NoSpace() | PhoneRefused() | WhichPhone():
             return Why.FINAL
-        case PhoneClaimed() | NoPhone() | Busy():
+        case PhoneClaimed() | PhoneLocked() | PhoneOffline() | NoPhone() | Busy():
             return Why.PASSING
         case PhoneFailed():
             return Why.CABLE

@@ -19,6 +19,8 @@ from usbsync.transport.paths import said
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_ADB, _FILES = (0xFF, 0x42, 1), (6, 1, 1)
+"""Class, subclass and protocol of interfaces: adbd's, and "still image", which MTP and PTP are."""
 NO_LIBUSB = "install libusb (on Debian: apt install libusb-1.0-0), or use --device adb"
 
 
@@ -86,13 +88,28 @@ class UsbWire:
 def phones() -> Iterator[Any]:
     """Yield adb-shell's UsbTransport for each ADB interface; NoPhone when libusb is not there."""
     try:
+        yield from _usb().find_all_adb_devices()
+    except usb1.USBError as error:
+        raise PhoneFailed(f"USB cannot be read: {error}") from error
+
+
+def without_adb() -> Iterator[str]:
+    """Yield the model ("" where it may not be read) of each device with MTP or PTP and no ADB interface."""
+    with suppress(usb1.USBError):
+        for device in _usb().USB1_CTX.getDeviceIterator(skip_on_error=True):
+            kinds = {
+                (each.getClass(), each.getSubClass(), each.getProtocol()) for each in device.iterSettings()
+            }
+            if _FILES in kinds and _ADB not in kinds:
+                yield _model_of(device)
+
+
+def _usb() -> Any:
+    try:
         from adb_shell.transport.usb_transport import UsbTransport  # noqa: PLC0415  # loads libusb when imported
     except OSError as error:
         raise NoPhone(f"USB cannot be used: {error}", hint=NO_LIBUSB) from error
-    try:
-        yield from UsbTransport.find_all_adb_devices()
-    except usb1.USBError as error:
-        raise PhoneFailed(f"USB cannot be read: {error}") from error
+    return UsbTransport
 
 
 def serial_of(usb: Any) -> str:
@@ -124,6 +141,17 @@ def look(usb: Any) -> tuple[str, str, str]:
         return "", "", "offline"
     try:
         return serial_of(usb), _model(handle), _claim(handle, usb._setting.getNumber())  # noqa: SLF001
+    finally:
+        handle.close()
+
+
+def _model_of(device: Any) -> str:
+    try:
+        handle = device.open()
+    except usb1.USBError:
+        return ""
+    try:
+        return _model(handle)
     finally:
         handle.close()
 

@@ -46,6 +46,7 @@ class State(StrEnum):
     OFFLINE = "offline"
     CLAIMED = "claimed"  # another program (mostly an adb server) holds the USB interface
     FORBIDDEN = "forbidden"  # no rights to the USB device: udev rules are missing
+    CHARGING = "charging"  # it has no ADB interface: USB debugging is off
     OTHER = "other"  # recovery, sideload, bootloader, ...
 
 
@@ -68,6 +69,15 @@ def list_usb() -> list[Seen]:
 
     with suppress(NoPhone):
         return [_seen_usb(*look(usb)) for usb in phones()]
+    return []
+
+
+def list_charging() -> list[Seen]:
+    """List the USB devices that offer files as phones do, and no ADB; empty where libusb is missing."""
+    from usbsync.transport.adb_usb import without_adb  # noqa: PLC0415
+
+    with suppress(NoPhone):
+        return [Seen("usb", "", State.CHARGING, model) for model in without_adb()]
     return []
 
 
