@@ -18,6 +18,7 @@ from usbsync.cli.render import (
     render_backups,
     render_conflicts,
     render_devices,
+    render_finding,
     render_report,
     render_status,
 )
@@ -27,8 +28,10 @@ from usbsync.core.conflict import Logic, Policy
 from usbsync.core.first import First
 from usbsync.device.detect import charging_phones, seen_phones
 from usbsync.errors import UsageError
+from usbsync.session.chain import examine_all
 from usbsync.session.conflicts import kept, past, take_other
 from usbsync.session.consent import by_itself, consents
+from usbsync.session.doctor import exit_code
 from usbsync.session.options import OneWay, Options
 from usbsync.session.report import conflict_as_json as as_json
 from usbsync.session.status import status as status_of
@@ -199,6 +202,28 @@ def devices(json_: Json = False) -> None:
     allowed = [each.phone for each in known.values() if by_itself(known, each.phone)]
     answer = {"devices": data, "by_itself": allowed}
     show(render_devices(phones, allowed), json_=json_, data=answer)
+
+
+@app.command()
+def doctor(
+    device: Device = None,
+    collection: Collection = None,
+    profile: Profile = None,
+    app_: AppOption = None,
+    phone_dir: PhoneDir = None,
+    json_: Json = False,
+) -> int:
+    """Examine every link from Anki to AnkiDroid, and say what to do about each that does not hold."""
+    options = options_of(device=device, collection=collection, profile=profile, app=app_, phone_dir=phone_dir)
+    findings = []
+    for finding in examine_all(options):
+        findings.append(finding)
+        show("" if json_ else render_finding(finding), json_=False, data={})
+    code = exit_code(findings)
+    if json_:
+        data = {"links": [finding.as_json() for finding in findings], "exit_code": code}
+        show("", json_=True, data=data)
+    return code
 
 
 @app.command()

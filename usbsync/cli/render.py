@@ -13,6 +13,7 @@ from usbsync.core.conflict import Conflict, Side, Weight
 from usbsync.core.media import MediaConflict, Skipped
 from usbsync.core.words import printable
 from usbsync.device.detect import SeenPhone
+from usbsync.session.doctor import Finding, Verdict
 from usbsync.session.report import Counts, Report, Result
 from usbsync.session.status import Status
 from usbsync.state.backups import Backup
@@ -236,3 +237,20 @@ def render_devices(phones: Sequence[SeenPhone], allowed: Sequence[str] = ()) -> 
 
 def _named(phone: SeenPhone, allowed: Sequence[str]) -> str:
     return f"{phone.model} (synced by itself)".strip() if phone.serial in allowed else phone.model
+
+
+def render_finding(finding: Finding) -> Text:
+    """Say how one link is, and the one thing to do about it."""
+    mark, style = _VERDICTS[finding.verdict]
+    text = Text().append(mark, style=style).append(f" {finding.link:<12} {finding.text}")
+    if finding.todo:
+        text.append("\n  do: ", style="bold cyan").append(finding.todo)
+    return text
+
+
+_VERDICTS = {
+    Verdict.PASS: ("✓", "green"),
+    Verdict.WARNING: ("!", "bold yellow"),
+    Verdict.FAILURE: ("✗", "bold red"),
+    Verdict.NOT_REACHED: ("·", "dim"),
+}

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 from usbsync.collection.lock import hold
 from usbsync.core.conflict import Side
-from usbsync.device.ankidroid import find_phone
+from usbsync.device.ankidroid import PhoneReplica, find_phone
 from usbsync.device.app import AppControl
 from usbsync.device.desktop import DesktopReplica, find_desktop
 from usbsync.device.spec import Folder, Package, Spec, parse
@@ -90,7 +90,7 @@ def meet(options: Options, talk: Talk, *, dry: bool = False, stop_app: bool = Tr
         stack.callback(link.close)
         wire = Metered(link)
         place = find_phone(link, app=options.app, phone_dir=options.phone_dir)
-        pair = Pair(state_home(options.environ), str(found.collection), _joined(link.identity, place.folder))
+        pair = pair_of(options, found, link, place)
         stack.enter_context(nullcontext() if dry else lock(pair, seconds=LOCK_SECONDS))
         _mend(link, talk, dry=dry)
         home = stack.enter_context(closing(open_folder(found.folder)))
@@ -159,6 +159,11 @@ def desktop_replica(found: DesktopReplica, home: Transport) -> Replica:
 def _local(spec: Spec | None, collection: str) -> Path | None:
     """Return a phone's collection as a file of this computer, where its folder is one."""
     return spec.path / collection.lstrip("/") if isinstance(spec, Folder) else None
+
+
+def pair_of(options: Options, found: DesktopReplica, link: Transport, place: PhoneReplica) -> Pair:
+    """Name the memory of a desktop and a phone."""
+    return Pair(state_home(options.environ), str(found.collection), _joined(link.identity, place.folder))
 
 
 def _joined(identity: str, folder: str) -> str:

@@ -90,6 +90,20 @@ def on_the_bus() -> frozenset[tuple[int, int]]:
     return frozenset()
 
 
+def check_usb() -> None:
+    """Raise NoPhone where USB cannot be used at all."""
+    from usbsync.transport.adb_usb import phones  # noqa: PLC0415
+
+    next(iter(phones()), None)
+
+
+def server_devices() -> int:
+    """Count what a running adb server knows; NoPhone when none is running."""
+    from usbsync.transport.adb_server import devices  # noqa: PLC0415
+
+    return len(devices())
+
+
 def list_server() -> list[Seen]:
     """List what a running adb server knows; empty when none is running. Never starts one."""
     from usbsync.transport.adb_server import devices  # noqa: PLC0415
