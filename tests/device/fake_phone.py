@@ -30,6 +30,7 @@ class FakePhone(MemoryTransport):
         self.asked: list[list[str]] = []
         self.answers: dict[str, Completed | Exception] = {}
         self.gone = False
+        self.mode = 0o660
         self.refuse: Callable[[str], bool] = lambda _path: False
 
     def collection(self, folder: str, mtime: int = 1_700_000_000, wal: int | None = None) -> str:
@@ -74,9 +75,16 @@ class FakePhone(MemoryTransport):
                 return said("")
             case ["am", "start", "-n", component, *_]:
                 return self.start(component.partition("/")[0])
+            case ["head" | "stat", *_]:
+                return self.of_file(*argv)
             case ["logcat", *_]:
                 return Completed(0, b"--------- beginning of main\n" + self.log, b"")
         return Completed(127, b"", b"/system/bin/sh: inaccessible or not found\n")
+
+    def of_file(self, command: str, _option: str, how: str, path: str) -> Completed:
+        if command == "head":
+            return Completed(0, self.files[path][: int(how)], b"")
+        return said(f"{self.mode:o}\n")
 
     def start(self, package: str) -> Completed:
         if package not in self.packages:

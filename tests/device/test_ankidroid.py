@@ -6,11 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from usbsync.device import logcat
-from usbsync.device.ankidroid import PhoneReplica, find_phone, installed, probe_writable
-from usbsync.errors import DamagedData, NoPhone, NoSpace, PhoneGone, PhoneRefused, UsageError, WhichPhone
-from usbsync.transport.base import Completed, Remove, Rename
+from usbsync.device.ankidroid import PhoneReplica, find_phone, installed
+from usbsync.errors import DamagedData, NoPhone, PhoneGone, PhoneRefused, UsageError, WhichPhone
+from usbsync.transport.base import Completed
 from usbsync.transport.folder import FolderTransport
-from usbsync.transport.memory import MemoryTransport
 from usbsync.transport.wrap import Metered
 
 ANKI = "com.ichi2.anki"
@@ -351,54 +350,6 @@ def test_a_folder_has_no_apps(tmp_path):
 def test_a_phone_behind_a_meter_is_still_a_phone(phone):
     phone.collection(PUBLIC)
     assert find_phone(Metered(phone)).packages == (ANKI,)
-
-
-# Probing
-
-
-def probed(transport, folder=PUBLIC):
-    probe_writable(transport, PhoneReplica(folder, (ANKI,), ""))
-
-
-def test_a_writable_folder_is_left_as_it_was(phone):
-    phone.collection(PUBLIC)
-    before = dict(phone.files)
-    probed(phone)
-    assert phone.files == before
-
-
-def test_a_real_folder_is_left_as_it_was(tmp_path):
-    probed(FolderTransport(tmp_path), "/")
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("suffix", ["-probe", "-renamed"])
-def test_a_folder_that_refuses_is_said_so_and_cleaned(phone, suffix):
-    phone.collection(PUBLIC)
-    before = dict(phone.files)
-    phone.refuse = lambda path: path.endswith(suffix)
-    with pytest.raises(PhoneRefused, match=r"cannot be written: .*Operation not permitted") as raised:
-        probed(phone)
-    assert PUBLIC in str(raised.value)
-    assert "AnkiDroid directory" in raised.value.hint
-    assert phone.files == before
-
-
-@pytest.mark.parametrize(("lie", "what"), [(Rename, "renamed"), (Remove, "removed")])
-def test_a_phone_that_only_says_it_did_is_not_believed(phone, monkeypatch, lie, what):
-    phone.collection(PUBLIC)
-    plain = phone.apply
-    monkeypatch.setattr(
-        FakePhone, "apply", lambda _, steps: plain([s for s in steps if not isinstance(s, lie)])
-    )
-    with pytest.raises(PhoneRefused, match=f"was {what}, and it was not"):
-        probed(phone)
-
-
-def test_a_full_phone_is_no_refusal():
-    memory = MemoryTransport(room=0)
-    with pytest.raises(NoSpace):
-        probed(memory, "/")
 
 
 def test_a_lost_link_stays_a_lost_link(phone):

@@ -7,11 +7,11 @@ import os
 
 import pytest
 
-from usbsync.device.ankidroid import PhoneReplica, find_phone, probe_writable
+from usbsync.device.ankidroid import PhoneReplica, find_phone
 from usbsync.device.app import AppControl
 from usbsync.device.detect import How, open_phone, seen_phones
 from usbsync.device.spec import parse
-from usbsync.errors import AppRunning, NoPhone, PhoneRefused, WhichPhone
+from usbsync.errors import AppRunning, NoPhone, WhichPhone
 from usbsync.transport import ways
 
 pytestmark = pytest.mark.adbd
@@ -98,20 +98,6 @@ def test_a_start_that_fails_is_reported(phone, link):
     phone.install("org.other.app")
     (failure,) = app.start_again()
     assert ANKI in failure
-
-
-def test_probing_leaves_nothing(phone, link):
-    folder = make_collection(phone, PUBLIC)
-    folder.chmod(0o777)
-    probe_writable(link, find_phone(link))
-    assert [path.name for path in folder.iterdir()] == ["collection.anki2"]
-
-
-def test_probing_a_folder_that_keeps_others_out(phone, link):
-    folder = make_collection(phone, PUBLIC)
-    folder.chmod(0o755)
-    with pytest.raises(PhoneRefused, match="cannot be written"):
-        probe_writable(link, find_phone(link))
 
 
 def test_the_adb_servers_one_phone_is_seen_and_opened(phone, adb_server):

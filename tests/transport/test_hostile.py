@@ -258,7 +258,7 @@ BANNER = b"device::ro.product.name=x;features=shell_v2,ls_v2"
 
 def link(*packets: bytes) -> tuple[Link, Tape]:
     tape = Tape(deque(packets))
-    return Link(tape, list, patience=1), tape
+    return Link(tape, list, list, patience=1), tape
 
 
 @pytest.mark.parametrize(

@@ -420,12 +420,13 @@ def test_the_key_is_private_from_its_first_byte(own_keys: Path, monkeypatch: pyt
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", look)
-    first = adb_keys.signers()
+    assert adb_keys.known() == [], "looking makes none"
+    first = adb_keys.own()
     assert seen == [0o600]
     assert stat.S_IMODE((own_keys / "adbkey").stat().st_mode) == 0o600
     assert sorted(path.name for path in own_keys.iterdir()) == ["adbkey", "adbkey.pub"]
     pem = (own_keys / "adbkey").read_bytes()
-    assert adb_keys.signers()[0].GetPublicKey() == first[0].GetPublicKey()
+    assert adb_keys.own().GetPublicKey() == first.GetPublicKey() == adb_keys.known()[0].GetPublicKey()
     assert (own_keys / "adbkey").read_bytes() == pem, "an existing key is never replaced"
 
 

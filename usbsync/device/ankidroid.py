@@ -1,4 +1,4 @@
-"""Which AnkiDroid folder is live on a phone, and whether it can be written.
+"""Which AnkiDroid folder is live on a phone.
 
 Where AnkiDroid keeps its collection, and how its packages are called: reference/ankidroid.md 1 (from AnkiDroid's own
 sources). Its setting is not readable over ADB, so the folder is found from what AnkiDroid logged when it last opened
@@ -9,27 +9,24 @@ from __future__ import annotations
 
 import posixpath
 import re
-import tempfile
-import time
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from usbsync.device.logcat import last_opened
 from usbsync.device.shell import shell_of
 from usbsync.errors import NoPhone, PhoneRefused, UsageError, WhichPhone
-from usbsync.transport.base import Kind, Push, Remove, Rename
+from usbsync.transport.base import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from usbsync.transport.base import Shell, Step, Transport
+    from usbsync.transport.base import Shell, Transport
 
 COLLECTION = "collection.anki2"
 PUBLIC = "/storage/emulated/0/AnkiDroid"
 PRIVATE = "/storage/emulated/0/Android/data"
-PROBE = ".usbsync-probe"
+OWNED = re.compile(r"/Android/data/([^/]+)/")
+"""A folder that belongs to one package, which the match names."""
 OPEN_ONCE = (
     "open AnkiDroid once on the phone; if its folder was moved (Settings, Advanced), name it with --phone-dir"
 )
@@ -38,10 +35,10 @@ _LONGEST_PATH = 1024
 _MOST_PACKAGES = 16
 _PACKAGE = re.compile(r"[A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z][A-Za-z0-9_]*)+")
 _ANKIDROID = re.compile(r"com\.ichi2\.anki(?:\.[A-Za-z][A-Za-z0-9_]*)*", re.IGNORECASE)
+_VERSION = re.compile(r"^\s*versionName=([0-9][0-9A-Za-z._-]{0,31})\s*$", re.MULTILINE)
 _FOLDER = re.compile(
     r"AnkiDroid[0-9]{0,3}"
 )  # numbered ones were made by the storage migration of 2.16 to 2.18
-_OWNED = re.compile(r"/Android/data/([^/]+)/")
 _SAME_STORAGE = re.compile(r"^/(?:sdcard|storage/self/primary|mnt/sdcard)(?=/|$)")
 
 
@@ -93,40 +90,11 @@ def installed(shell: Shell) -> tuple[str, ...]:
     return tuple(sorted(name for name in _all_packages(shell) if _ANKIDROID.fullmatch(name)))[:_MOST_PACKAGES]
 
 
-def probe_writable(transport: Transport, replica: PhoneReplica) -> None:
-    """Prove that files can be made, renamed and removed in the folder, by doing it; nothing is left behind.
-
-    A folder of Android/data takes them from ADB on most phones, not on all (reference/ankidroid.md 8). Raises
-    PhoneRefused with what could not be done, NoSpace, PhoneGone.
-    """
-    made = posixpath.join(replica.folder, PROBE)
-    moved = f"{made}-renamed"
-    try:
-        _make(transport, made)
-        _step(transport, "renamed", Rename(made, moved), there=moved, gone=made)
-        _step(transport, "removed", Remove(moved), there=None, gone=moved)
-    except PhoneRefused as error:
-        with suppress(PhoneRefused):
-            transport.apply([Remove(made), Remove(moved)])
-        raise PhoneRefused(
-            f"{replica.folder} cannot be written: {error}; nothing was changed",
-            hint="this phone keeps others out of AnkiDroid's folder: in AnkiDroid choose a folder of the shared storage "
-            f"(Settings, Advanced, AnkiDroid directory), such as {PUBLIC}",
-        ) from error
-
-
-def _make(transport: Transport, path: str) -> None:
-    with tempfile.TemporaryDirectory(prefix="usbsync-") as scratch:
-        source = Path(scratch, PROBE)
-        source.write_bytes(b"usbsync may remove this file\n")
-        transport.push([Push(source, path, mtime=int(time.time()))], lambda _moved: None)
-
-
-def _step(transport: Transport, done: str, step: Step, *, there: str | None, gone: str) -> None:
-    """Apply one step and look: a shell may say that it was done when it was not."""
-    transport.apply([step])
-    if transport.stat(gone) is not None or (there is not None and transport.stat(there) is None):
-        raise PhoneRefused(f"the phone says that {gone} was {done}, and it was not")
+def version_of(shell: Shell, package: str) -> str | None:
+    """Return a package's version as the phone tells it, and None where it does not."""
+    answer = shell.run(["dumpsys", "package", package])
+    found = _VERSION.search(answer.stdout.decode("ascii", "replace"))
+    return found[1] if found else None
 
 
 def _all_packages(shell: Shell) -> set[str]:
@@ -210,7 +178,7 @@ def _logged(transport: Transport, shell: Shell, packages: tuple[str, ...], app: 
     Any app may write to the log, so a folder of another app's is not believed.
     """
     folder = _shared(last_opened(shell) or "")
-    owner = _OWNED.search(f"{folder}/")
+    owner = OWNED.search(f"{folder}/")
     ours = packages if len(packages) == 1 else (app,)
     believed = owner[1] in ours if owner else len(packages) == 1
     return folder if believed and _is_plain(folder) and _has_collection(transport, folder) else None

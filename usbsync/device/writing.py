@@ -1,67 +1,155 @@
-"""The full test of a phone's folder: everything that a sync does there, done to files of our own, and undone."""
+"""The full test of a phone's folder: everything that a sync does there, done to files of our own, and undone.
+
+A folder of Android/data takes files from ADB on most phones, not on all, and on some takes them so that AnkiDroid cannot
+write them afterwards: reference/ankidroid.md 8.
+"""
 
 from __future__ import annotations
 
 import posixpath
+import secrets
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from usbsync.device.ankidroid import probe_writable
+from usbsync.device.ankidroid import OWNED, PUBLIC, PhoneReplica
 from usbsync.device.shell import shell_of
-from usbsync.errors import PhoneRefused
-from usbsync.transport.base import Push, Remove
+from usbsync.errors import PhoneFailed, PhoneRefused, UsbsyncError
+from usbsync.transport.base import Kind, Pull, Push, Remove, Rename, Shell, Step, Transport
+from usbsync.transport.paths import said
 
-if TYPE_CHECKING:
-    from usbsync.device.ankidroid import PhoneReplica
-    from usbsync.transport.base import Transport
-
-_TEXT = b"usbsync may remove this file\n"
-_NAME = ".usbsync-test"
+NAME = ".usbsync-test-"
+GUARD_SECONDS = 90
+"""After these the phone itself removes what was written there, whatever became of the cable and of us."""
+_TEXTS = b"usbsync may remove this file\n", b"usbsync may remove this file, too\n"
+_MAGIC = b"SQLite format 3\0"
 _GROUP = 0o060
+_READABLE = 64 << 20
+"""Bytes up to which a collection in a mere folder is read whole."""
+_ELSEWHERE = (
+    "this phone keeps others out of AnkiDroid's folder: in AnkiDroid choose a folder of the shared storage "
+    f"(Settings, Advanced, AnkiDroid directory), such as {PUBLIC}"
+)
+_GUARD = 'sleep "$1"; shift; rm -rf "$@"'
+_BESIDE = 'setsid sh -c "$0" sh "$@" </dev/null >/dev/null 2>&1 & echo $!'
 
 
 def write_test(transport: Transport, replica: PhoneReplica) -> None:
-    """Make, read back, rename and remove a file and a folder, see that the app could write it, and read the collection.
+    """Make, read back, rename, replace and remove files and a folder there, and read the collection.
 
-    What has to hold and why: reference/ankidroid.md 8. Raises PhoneRefused with what does not, NoSpace, PhoneGone.
+    Raises PhoneRefused with what could not be done, NoSpace, PhoneGone. Nothing is left behind: where we cannot
+    remove it any more the phone does, after GUARD_SECONDS; from a mere folder the next test does.
     """
-    made = posixpath.join(replica.folder, _NAME)
-    try:
-        _make(transport, made)
-        _check_mode(transport, made)
-    finally:
-        with suppress(PhoneRefused):
-            transport.apply([Remove(made)])
-    probe_writable(transport, replica)
-    transport.make_folder(made)
-    transport.remove_folder(made)
-    if transport.stat(made) is not None:
-        raise PhoneRefused(f"the folder {made} was not removed")
-    if transport.stat(replica.collection) and not transport.hash([replica.collection], "sha256"):
-        raise PhoneRefused(f"{replica.collection} cannot be read")
+    first = posixpath.join(replica.folder, f"{NAME}{secrets.token_hex(8)}")
+    second, folder = f"{first}-2", f"{first}-folder"
+    with _left_clean(transport, replica, [first, second], folder):
+        try:
+            _files(transport, replica, first, second)
+            _folder(transport, folder)
+        except PhoneRefused as error:
+            text = f"{replica.folder} cannot be written: {error}; nothing was changed"
+            raise PhoneRefused(text, hint=_ELSEWHERE) from error
+    _read(transport, replica.collection)
 
 
-def _make(transport: Transport, path: str) -> None:
+def _files(transport: Transport, replica: PhoneReplica, first: str, second: str) -> None:
+    for path, text in zip((first, second), _TEXTS, strict=True):
+        _make(transport, path, text)
+    if OWNED.search(replica.folder):
+        _see_mode(transport, first)
+    before = transport.hash([second], "sha256")[second]
+    _step(transport, "renamed", Rename(second, first), gone=second)
+    if transport.hash([first], "sha256").get(first) != before:
+        raise PhoneRefused(f"the phone says that {first} was replaced, and it was not")
+    _step(transport, "removed", Remove(first), gone=first)
+
+
+def _folder(transport: Transport, folder: str) -> None:
+    transport.make_folder(folder)
+    _make(transport, f"{folder}/file", _TEXTS[0])
+    transport.remove_folder(folder)
+    if transport.stat(folder) is not None:
+        raise PhoneRefused(f"the phone says that {folder} was removed, and it was not")
+
+
+def _make(transport: Transport, path: str, text: bytes) -> None:
     with tempfile.TemporaryDirectory(prefix="usbsync-") as scratch:
-        source = Path(scratch, _NAME)
-        source.write_bytes(_TEXT)
+        source, back = Path(scratch, "source"), Path(scratch, "back")
+        source.write_bytes(text)
         transport.push([Push(source, path, mtime=int(time.time()))], lambda _moved: None)
-    found = transport.stat(path)
-    if found is None or found.size != len(_TEXT):
-        raise PhoneRefused(f"{path} is not there as it was written")
+        if path not in transport.hash([path], "sha256"):
+            raise PhoneRefused(f"the phone says that {path} was made, and it was not")
+        transport.pull([Pull(path, back)], lambda _moved: None)
+        if back.read_bytes() != text:
+            raise PhoneRefused(f"{path} does not hold what was written into it")
 
 
-def _check_mode(transport: Transport, path: str) -> None:
+def _step(transport: Transport, done: str, step: Step, *, gone: str) -> None:
+    """Apply one step and look: a shell may say that it was done when it was not."""
+    transport.apply([step])
+    if transport.stat(gone) is not None:
+        raise PhoneRefused(f"the phone says that {gone} was {done}, and it was not")
+
+
+def _see_mode(transport: Transport, path: str) -> None:
     """See that the app's group may write the file: 0644 makes AnkiDroid's database read-only."""
     shell = shell_of(transport)
     if shell is None:
         return
-    answer = shell.run(["stat", "-c", "%a", path])
-    mode = answer.stdout.decode("ascii", "replace").strip()
-    if answer.exit_code or not set(mode) <= set("01234567") or int(mode or "0", 8) & _GROUP != _GROUP:
-        raise PhoneRefused(
-            f"AnkiDroid could not write what usbsync writes beside {path} (its mode is {mode[:8]!r})"
-        )
+    mode = said(shell.run(["stat", "-c", "%a", path]).stdout, most=6)
+    if not set(mode) <= set("01234567") or int(mode or "0", 8) & _GROUP != _GROUP:
+        raise PhoneRefused(f"AnkiDroid could not write the files that are made there (their mode is {mode})")
+
+
+def _read(transport: Transport, collection: str) -> None:
+    """Read the beginning of the collection over ADB; of one in a mere folder all, where that is quick."""
+    info, shell = transport.stat(collection), shell_of(transport)
+    if info is None:
+        return
+    if shell:
+        answer = shell.run(["head", "-c", str(len(_MAGIC)), collection])
+        if answer.stdout != _MAGIC:
+            why = "is no collection" if answer.stdout else "cannot be read"
+            raise PhoneRefused(f"{collection} {why}; nothing was changed", hint=_ELSEWHERE)
+    elif info.size <= _READABLE:
+        transport.hash([collection], "sha256")
+
+
+@contextmanager
+def _left_clean(transport: Transport, replica: PhoneReplica, files: list[str], folder: str) -> Iterator[None]:
+    """Remove what was made, however it ends."""
+    shell = shell_of(transport)
+    guard = _guarded(shell, [*files, folder]) if shell else None
+    if shell is None:
+        _sweep(transport, replica.folder)
+    try:
+        yield
+    finally:
+        cleaned = False
+        with suppress(UsbsyncError):
+            transport.apply([Remove(path) for path in files])
+            transport.remove_folder(folder)
+            cleaned = True
+        if shell and guard and cleaned:
+            with suppress(UsbsyncError):
+                shell.run(["kill", "-9", f"-{guard}"])
+
+
+def _guarded(shell: Shell, paths: list[str]) -> str | None:
+    """Let the phone remove these after a while; returns the process group that will."""
+    argv = ["sh", "-c", _BESIDE, _GUARD, str(GUARD_SECONDS), *paths]
+    pid = shell.run(argv).stdout.strip()
+    return pid.decode() if pid.isdigit() and int(pid) > 1 else None
+
+
+def _sweep(transport: Transport, folder: str) -> None:
+    """Remove what a test left in a mere folder when it was killed."""
+    with suppress(PhoneFailed):
+        for entry in transport.list(folder):
+            path = posixpath.join(folder, entry.name)
+            if entry.name.startswith(NAME) and entry.kind is Kind.FOLDER:
+                transport.remove_folder(path)
+            elif entry.name.startswith(NAME):
+                transport.apply([Remove(path)])

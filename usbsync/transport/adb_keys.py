@@ -28,26 +28,28 @@ class Signer(Protocol):
         """Return the public key as the phone's dialog wants it."""
 
 
-def signers() -> list[Signer]:
-    """Load this computer's keys, its own first and then those of ADB_VENDOR_KEYS; make its own where it has none.
-
-    Raises PhoneFailed when a key of its own cannot be read or made.
-    """
-    own = home() / "adbkey"
-    try:
-        if not own.exists():
-            make(own)
-        if not public_of(own).exists():
-            write_public(own)
-        found: list[Signer] = [CryptographySigner(str(own))]
-    except (OSError, ValueError, TypeError) as error:
-        raise PhoneFailed(
-            f"the key {shown(str(own))} cannot be used: {error}", hint="move it away"
-        ) from error
+def known() -> list[Signer]:
+    """Load the keys that there are, this computer's own first and then those of ADB_VENDOR_KEYS; makes none."""
+    found: list[Signer] = [own()] if (home() / "adbkey").exists() else []
     for path in vendor_keys():
         with suppress(OSError, ValueError, TypeError):
             found.append(CryptographySigner(str(path)))
     return found
+
+
+def own() -> Signer:
+    """Load this computer's own key, made where it has none. Raises PhoneFailed when that cannot be."""
+    path = home() / "adbkey"
+    try:
+        if not path.exists():
+            make(path)
+        if not public_of(path).exists():
+            write_public(path)
+        return CryptographySigner(str(path))  # type: ignore[no-any-return]
+    except (OSError, ValueError, TypeError) as error:
+        raise PhoneFailed(
+            f"the key {shown(str(path))} cannot be used: {error}", hint="move it away"
+        ) from error
 
 
 def home() -> Path:

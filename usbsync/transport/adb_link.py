@@ -40,6 +40,7 @@ class Packet(NamedTuple):
 class Link:
     """Packets over a wire, after the handshake; `patience` is the longest silence in seconds.
 
+    `known` loads the keys to try, `own` the one that a person is asked about (it may have to be made first).
     `on_waiting` is called once, when a person must tap Allow on the phone; that may take `allow_seconds`.
     Raises PhoneUnauthorized, PhoneGone, DamagedData.
     """
@@ -47,7 +48,8 @@ class Link:
     def __init__(
         self,
         wire: Wire,
-        signers: Callable[[], list[Signer]],
+        known: Callable[[], list[Signer]],
+        own: Callable[[], Signer],
         *,
         on_waiting: Callable[[], None] | None = None,
         patience: float = 30.0,
@@ -58,7 +60,7 @@ class Link:
         self._wire = wire
         self._checksums = True
         self._header: tuple[bytes, int, int, int, int] | None = None
-        welcome = self._shake_hands(signers, on_waiting, patience, allow_seconds)
+        welcome = self._shake_hands(known, own, on_waiting, patience, allow_seconds)
         self.features = self._read_banner(welcome)
 
     def send(self, command: bytes, arg0: int, arg1: int, payload: bytes | memoryview, until: float) -> None:
@@ -93,7 +95,8 @@ class Link:
 
     def _shake_hands(
         self,
-        signers: Callable[[], list[Signer]],
+        known: Callable[[], list[Signer]],
+        own: Callable[[], Signer],
         on_waiting: Callable[[], None] | None,
         patience: float,
         allow_seconds: float,
@@ -102,15 +105,14 @@ class Link:
         answer = self._answer(patience)
         if answer.command == b"CNXN":
             return answer
-        keys = signers()
-        for key in keys:
+        for key in known():
             self._reply(_SIGNATURE, key.Sign(bytes(answer.payload)), patience)
             answer = self._answer(patience)
             if answer.command == b"CNXN":
                 return answer
         if on_waiting:
             on_waiting()
-        self._reply(_PUBLIC_KEY, keys[0].GetPublicKey() + b"\0", patience)
+        self._reply(_PUBLIC_KEY, own().GetPublicKey() + b"\0", patience)
         return self._await_person(allow_seconds)
 
     def _reply(self, kind: int, payload: bytes, patience: float) -> None:

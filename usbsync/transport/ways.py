@@ -193,13 +193,13 @@ def _tried(opened: Callable[[], Phone]) -> Phone:
 
 
 def _direct(wire: Wire, on_waiting: Callable[[], None] | None, patience: float) -> Phone:
-    from usbsync.transport.adb_keys import signers  # noqa: PLC0415
+    from usbsync.transport.adb_keys import known, own  # noqa: PLC0415
     from usbsync.transport.adb_link import Link  # noqa: PLC0415
     from usbsync.transport.adb_stream import Streams  # noqa: PLC0415
 
     try:
         link = Link(
-            wire, signers, on_waiting=on_waiting, patience=_connect(patience), allow_seconds=ALLOW_SECONDS
+            wire, known, own, on_waiting=on_waiting, patience=_connect(patience), allow_seconds=ALLOW_SECONDS
         )
         return _phone(Streams(link), patience)
     except BaseException:

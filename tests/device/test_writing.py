@@ -1,0 +1,168 @@
+"""The full test of a phone's folder: what it finds, and that it leaves nothing, whatever happens in it."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+import pytest
+from device.fake_phone import PUBLIC, FakePhone
+from hypothesis import given
+from hypothesis import strategies as st
+from rigs.cable import Cable
+
+from usbsync.device import writing
+from usbsync.device.ankidroid import PhoneReplica, find_phone, version_of
+from usbsync.device.detect import open_phone
+from usbsync.device.spec import parse
+from usbsync.device.writing import NAME, write_test
+from usbsync.errors import NoSpace, PhoneGone, PhoneRefused
+from usbsync.transport.base import Completed, Remove, Rename
+from usbsync.transport.folder import FolderTransport
+from usbsync.transport.memory import MemoryTransport
+
+ANKI = "com.ichi2.anki"
+OWNED = f"/storage/emulated/0/Android/data/{ANKI}/files/AnkiDroid"
+
+
+@pytest.fixture
+def fake():
+    made = FakePhone(ANKI)
+    made.collection(PUBLIC)
+    return made
+
+
+def write(transport, folder=PUBLIC):
+    write_test(transport, PhoneReplica(folder, (ANKI,), ""))
+
+
+def test_a_writable_folder_is_left_as_it_was(fake):
+    before = dict(fake.files), set(fake.folders)
+    write(fake)
+    assert before == (fake.files, fake.folders)
+
+
+def test_a_real_folder_is_left_as_it_was_even_by_one_that_was_killed(tmp_path):
+    (tmp_path / f"{NAME}0123").write_text("x")
+    (tmp_path / f"{NAME}0123-folder").mkdir()
+    (tmp_path / "collection.anki2").write_bytes(b"SQLite format 3\0")
+    write(FolderTransport(tmp_path), "/")
+    assert [path.name for path in tmp_path.iterdir()] == ["collection.anki2"]
+
+
+@pytest.mark.parametrize("part", [NAME, "-2", "/file"])
+def test_a_folder_that_refuses_is_said_so_and_cleaned(fake, part):
+    before = dict(fake.files), set(fake.folders)
+    fake.refuse = lambda path: part in path
+    with pytest.raises(PhoneRefused, match=r"cannot be written: .*Operation not permitted") as raised:
+        write(fake)
+    assert PUBLIC in str(raised.value)
+    assert "AnkiDroid directory" in raised.value.hint
+    assert before == (fake.files, fake.folders)
+
+
+@pytest.mark.parametrize(("lie", "what"), [(Rename, "renamed"), (Remove, "removed")])
+def test_a_phone_that_only_says_it_did_is_not_believed(fake, monkeypatch, lie, what):
+    plain = fake.apply
+    monkeypatch.setattr(
+        FakePhone, "apply", lambda _, steps: plain([s for s in steps if not isinstance(s, lie)])
+    )
+    with pytest.raises(PhoneRefused, match=f"was {what}, and it was not"):
+        write(fake)
+
+
+@pytest.mark.parametrize(("mode", "well"), [(0o660, True), (0o666, True), (0o644, False), (0o600, False)])
+def test_a_mode_that_ankidroid_could_not_write_matters_in_its_own_folder(fake, mode, well):
+    fake.mode = mode
+    write(fake)  # in the shared storage modes mean nothing
+    fake.collection(OWNED)
+    with contextlib.nullcontext() if well else pytest.raises(PhoneRefused, match="could not write"):
+        write(fake, OWNED)
+
+
+def test_a_collection_that_cannot_be_read_is_said_so(fake):
+    fake.answers["head"] = Completed(1, b"", b"head: Permission denied\n")
+    with pytest.raises(PhoneRefused, match="cannot be read"):
+        write(fake)
+    fake.answers["head"] = Completed(0, b"<html>", b"")
+    with pytest.raises(PhoneRefused, match="no collection"):
+        write(fake)
+
+
+def test_a_full_phone_is_no_refusal():
+    with pytest.raises(NoSpace):
+        write(MemoryTransport(room=0), "/")
+
+
+@given(st.binary(max_size=60))
+def test_a_phone_may_say_anything_for_a_version(noise):
+    fake = FakePhone(ANKI)
+    fake.answers["dumpsys"] = Completed(0, noise, b"")
+    assert version_of(fake, ANKI) is None
+    fake.answers["dumpsys"] = Completed(0, noise + b"\n    versionName=2.17.6\n" + noise, b"")
+    assert version_of(fake, ANKI) in {"2.17.6", None}
+
+
+# ---- on a real adbd
+
+
+@pytest.fixture
+def place(phone):
+    folder = phone.data / "AnkiDroid"
+    folder.mkdir()
+    folder.chmod(0o777)
+    (folder / "collection.anki2").write_bytes(b"SQLite format 3\0")
+    return folder
+
+
+def opened(port):
+    return contextlib.closing(open_phone(parse(f"tcp:127.0.0.1:{port}")))
+
+
+def names(folder):
+    return sorted(path.name for path in folder.rglob("*"))
+
+
+@pytest.mark.adbd
+def test_on_a_phone_nothing_is_left_and_nothing_runs_on(phone, place):
+    with opened(phone.port) as link:
+        write_test(link, find_phone(link))
+    assert names(place) == ["collection.anki2"]
+    assert NAME not in phone.shell("ps -A -o ARGS")
+
+
+@pytest.mark.adbd
+@pytest.mark.parametrize("who", ["others", "nobody but the app"])
+def test_on_a_phone_that_keeps_us_out(phone, place, who):
+    if who == "others":
+        place.chmod(0o755)
+    else:
+        (place / "collection.anki2").chmod(0o600)
+    with opened(phone.port) as link, pytest.raises(PhoneRefused, match=r"cannot be (written|read)"):
+        write_test(link, find_phone(link))
+    assert names(place) == ["collection.anki2"]
+
+
+@pytest.mark.adbd
+def test_with_the_cable_pulled_the_phone_cleans_up_by_itself(phone, place, monkeypatch):
+    monkeypatch.setattr(writing, "GUARD_SECONDS", 1)
+    cable = Cable(phone.port)
+    real = writing._folder
+    with contextlib.closing(cable), opened(cable.port) as link:
+        found = find_phone(link)
+
+        def pull(transport, folder):
+            transport.make_folder(folder)
+            assert len(names(place)) == 2
+            cable.cut()
+            real(transport, folder)
+
+        monkeypatch.setattr(writing, "_folder", pull)
+        with pytest.raises(PhoneGone):
+            write_test(link, found)
+    assert len(names(place)) == 2
+    deadline = time.monotonic() + 20
+    while len(names(place)) > 1:
+        assert time.monotonic() < deadline, names(place)
+        time.sleep(0.05)
+    assert names(place) == ["collection.anki2"]
