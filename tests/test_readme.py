@@ -36,9 +36,11 @@ def blocks(text: str) -> Iterator[Block]:
 
 
 def masked(text: str) -> str:
-    """Leave out what differs from run to run: moments, sizes, durations."""
+    """Leave out what differs from run to run and from computer to computer: moments, sizes, durations, places, versions."""
     text = re.sub(r"\d{4}-\d\d-\d\d[ T]\d\d[:-]\d\d([:-]\d\dZ(-\d+)?)?", "WHEN", text)
-    text = re.sub(r"\d+(\.\d)? (B|kB|MB)\b", "SIZE", text)
+    text = re.sub(r"[\d,]+(\.\d)? (B|kB|MB|MiB)\b", "SIZE", text)
+    text = re.sub(r"(?<= )/\S+", "PLACE", text)
+    text = re.sub(r"\d+\.\d+\.\d+\b", "VERSION", text)
     text = re.sub(r"\d+\.\d s\b", "SECONDS", text)
     return "\n".join(line.rstrip() for line in text.strip().splitlines())
 

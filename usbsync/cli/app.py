@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -31,7 +33,7 @@ from usbsync.errors import UsageError
 from usbsync.session.chain import examine_all
 from usbsync.session.conflicts import kept, past, take_other
 from usbsync.session.consent import by_itself, consents
-from usbsync.session.doctor import exit_code
+from usbsync.session.doctor import culprit
 from usbsync.session.options import OneWay, Options
 from usbsync.session.report import conflict_as_json as as_json
 from usbsync.session.status import status as status_of
@@ -218,11 +220,15 @@ def doctor(
     findings = []
     for finding in examine_all(options):
         findings.append(finding)
-        show("" if json_ else render_finding(finding), json_=False, data={})
-    code = exit_code(findings)
-    if json_:
-        data = {"links": [finding.as_json() for finding in findings], "exit_code": code}
-        show("", json_=True, data=data)
+        if not json_:
+            show(render_finding(finding), json_=False, data={})
+    first = culprit(findings)
+    code = first.code if first else 0
+    links = [finding.as_json() for finding in findings]
+    show("", json_=json_, data={"links": links, "culprit": first and first.link, "exit_code": code})
+    if any(finding.late for finding in findings):
+        sys.stdout.flush()
+        os._exit(code)  # a probe that hangs in a phone or a dead mount may hang the interpreter's end, too
     return code
 
 

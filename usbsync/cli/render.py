@@ -242,7 +242,7 @@ def _named(phone: SeenPhone, allowed: Sequence[str]) -> str:
 def render_finding(finding: Finding) -> Text:
     """Say how one link is, and the one thing to do about it."""
     mark, style = _VERDICTS[finding.verdict]
-    text = Text().append(mark, style=style).append(f" {finding.link:<12} {finding.text}")
+    text = Text().append(mark, style=style).append(f" {finding.link:<16} {finding.text}")
     if finding.todo:
         text.append("\n  do: ", style="bold cyan").append(finding.todo)
     return text

@@ -17,6 +17,7 @@ class UsbDevice:
     """A USB device that is a phone, or could be one; `name` is its own word made printable."""
 
     name: str
+    serial: str
     node: Path
     adb: bool
 
@@ -37,9 +38,9 @@ def _device(folder: Path, root: Path) -> UsbDevice | None:
     bus, number = _word(folder / "busnum"), _word(folder / "devnum")
     if not interfaces & {_ADB, _FILES} or not (bus.isdigit() and number.isdigit()):
         return None
-    names = (_word(folder / name) for name in ("product", "serial"))
+    product, serial = (_word(folder / name) for name in ("product", "serial"))
     node = root / "dev/bus/usb" / f"{int(bus):03}" / f"{int(number):03}"
-    return UsbDevice(" ".join(filter(None, names)) or "a phone", node, _ADB in interfaces)
+    return UsbDevice(f"{product} {serial}".strip() or "a phone", serial, node, _ADB in interfaces)
 
 
 def _interface(folder: Path) -> tuple[str, ...]:

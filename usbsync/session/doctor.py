@@ -1,17 +1,24 @@
-"""Examining the chain from Anki to AnkiDroid, link by link: what holds, what does not, and the one thing to do.
+"""Examining a chain link by link: what holds, what does not, and the one thing to do.
 
-A link is tried only when those it hangs on hold. Each has a deadline: one that does not answer is a failure by itself.
+A link is tried only when those it hangs on hold. Each has a deadline: one that does not answer is a failure by itself,
+and all that it hangs on is left alone from then on, for it may still be at work there.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from usbsync.errors import UsbsyncError
+from usbsync.errors import PhoneFailed, UsbsyncError
+
+Case = TypeVar("Case")
+"""What the probes find for those after them."""
+
+_GRACE = 2.0
+"""Seconds that a probe gets to tidy up when a person interrupts it."""
 
 
 class Verdict(StrEnum):
@@ -33,13 +40,17 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
-    """One link: its probe raises one of our errors where it fails; `seconds` is its deadline."""
+class Link(Generic[Case]):
+    """One link: its probe raises one of our errors where it fails; `seconds` is its deadline.
+
+    `late` is the thing to do where it does not answer in that time.
+    """
 
     name: str
-    probe: Callable[[], Said]
+    probe: Callable[[Case], Said]
     needs: tuple[str, ...] = ()
     seconds: float = 10.0
+    late: str = "unplug the phone, plug it in again, and run this again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,50 +62,70 @@ class Finding:
     text: str
     todo: str = ""
     code: int = 0
+    late: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that `--json` prints."""
         return {"link": self.link, "verdict": self.verdict.value, "text": self.text, "todo": self.todo}
 
 
-def examine(chain: Iterable[Link]) -> Iterator[Finding]:
+def warning(text: str, todo: str = "") -> Said:
+    """Return what is not as it should be, and hinders no sync."""
+    return Said(text, Verdict.WARNING, todo)
+
+
+def examine(chain: Sequence[Link[Case]], case: Case) -> Iterator[Finding]:
     """Try every link in order."""
-    broken: set[str] = set()
+    culprits: dict[str, str] = {}
+    links = {link.name: link for link in chain}
     for link in chain:
-        missing = [name for name in link.needs if name in broken]
-        if missing:
-            finding = Finding(link.name, Verdict.NOT_REACHED, f"first: {missing[0]}")
-        else:
-            finding = _try(link)
+        first = next((culprits[name] for name in link.needs if name in culprits), None)
+        finding = _not_reached(link, first) if first else _try(link, case)
         if finding.verdict in {Verdict.FAILURE, Verdict.NOT_REACHED}:
-            broken.add(link.name)
+            culprits[link.name] = first or link.name
+        if finding.late:
+            culprits |= dict.fromkeys(_below(link, links) - culprits.keys(), link.name)
         yield finding
 
 
-def exit_code(findings: Iterable[Finding]) -> int:
-    """Return the code of the first failure; warnings are none."""
-    return next((found.code for found in findings if found.verdict is Verdict.FAILURE), 0)
+def culprit(findings: Iterable[Finding]) -> Finding | None:
+    """Return the first failure; warnings are none."""
+    return next((found for found in findings if found.verdict is Verdict.FAILURE), None)
 
 
-def _try(link: Link) -> Finding:
+def _below(link: Link[Case], links: Mapping[str, Link[Case]]) -> set[str]:
+    """Name all that a link hangs on."""
+    here = [links[name] for name in link.needs if name in links]
+    return {each.name for each in here}.union(*(_below(each, links) for each in here))
+
+
+def _not_reached(link: Link[Case], first: str) -> Finding:
+    return Finding(link.name, Verdict.NOT_REACHED, f"first: {first}")
+
+
+def _try(link: Link[Case], case: Case) -> Finding:
     """Run a probe in a thread of its own, which is left behind when it is late."""
     found: list[Finding] = []
-    thread = threading.Thread(target=lambda: found.append(_outcome(link)), daemon=True, name=link.name)
+    thread = threading.Thread(target=lambda: found.append(_outcome(link, case)), daemon=True, name=link.name)
     thread.start()
-    thread.join(link.seconds)
+    try:
+        thread.join(link.seconds)
+    except BaseException:
+        thread.join(_GRACE)
+        raise
     if found:
         return found[0]
-    late = f"no answer within {link.seconds:.0f} s"
-    return Finding(
-        link.name, Verdict.FAILURE, late, "unplug the phone, plug it in again, and run this again", 6
-    )
+    text = f"no answer within {link.seconds:.0f} s"
+    return Finding(link.name, Verdict.FAILURE, text, link.late, PhoneFailed.exit_code, late=True)
 
 
-def _outcome(link: Link) -> Finding:
+def _outcome(link: Link[Case], case: Case) -> Finding:
     try:
-        said = link.probe()
+        said = link.probe(case)
     except UsbsyncError as error:
         return Finding(link.name, Verdict.FAILURE, str(error), error.hint, error.exit_code)
+    except OSError as error:
+        return Finding(link.name, Verdict.FAILURE, str(error), PhoneFailed.hint, PhoneFailed.exit_code)
     except Exception as error:  # noqa: BLE001 - a bug in one probe must not hide what the others find
         text = f"{type(error).__name__}: {error}"
         return Finding(link.name, Verdict.FAILURE, text, UsbsyncError.hint, UsbsyncError.exit_code)

@@ -1,0 +1,777 @@
+"""`usbsync doctor` names the right culprit in set-ups that are broken in one place each, and changes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import replace
+
+import pytest
+from rigs.cable import Cable
+from rigs.phone import run_adb, start_server
+from session.rigged import APP, Phones, met
+from session.scenes import in_child, study, tree, with_past
+
+from usbsync.collection.lock import hold
+from usbsync.device import writing
+from usbsync.device.spec import parse
+from usbsync.errors import NoPhone, UsageError
+from usbsync.session import probe_phone
+from usbsync.session.case import Case
+from usbsync.session.chain import chain
+from usbsync.session.consent import answer
+from usbsync.session.doctor import Finding, Link, Said, Verdict, culprit, examine, warning
+from usbsync.session.options import Options
+from usbsync.session.setup import Computer
+from usbsync.state.ancestor import load_ancestor, remember
+from usbsync.state.consent import Answer
+from usbsync.transport import ways
+from usbsync.transport.ways import Seen, State
+
+FAIL, WARN = Verdict.FAILURE, Verdict.WARNING
+
+
+class Ways:
+    """The real ways to phones, but for what is on this machine's USB."""
+
+    def __init__(self, usb=(), *, libusb=True):
+        self.usb, self.libusb = [Seen(f"usb:{serial}", serial, state) for serial, state in usb], libusb
+
+    def __getattr__(self, name):
+        return getattr(ways, name)
+
+    def check_usb(self):
+        if not self.libusb:
+            raise NoPhone("USB cannot be used: libusb-1.0.so: cannot open", hint="install libusb")
+
+    def list_usb(self):
+        return self.usb
+
+
+def examined(case, seconds=None):
+    links = chain(case.spec)
+    found = list(examine([replace(link, seconds=seconds or link.seconds) for link in links], case))
+    if not any(finding.late for finding in found):
+        case.close()
+    return found
+
+
+def kept(*folders):
+    """Return all that is below; a folder's own time changes when a file in it comes and goes."""
+    found = [tree(folder) for folder in folders]
+    return [
+        {name: (data, mode, data and when) for name, (data, mode, when) in each.items()} for each in found
+    ]
+
+
+def worst(found):
+    """Return the culprit; where nothing fails, all warnings."""
+    first = culprit(found)
+    return [first] if first else [finding for finding in found if finding.verdict is WARN]
+
+
+def after(found, name):
+    names = [finding.link for finding in found]
+    return {finding.link: finding.verdict for finding in found[names.index(name) + 1 :]}
+
+
+# ---- the chain itself
+
+
+@pytest.mark.parametrize("spec", [None, "usb", "adb", "tcp:h", "folder:/x"])
+def test_every_link_hangs_on_links_before_it(spec):
+    known = {link.name for way in (None, "usb", "adb") for link in chain(way and parse(way))}
+    seen = set()
+    for link in chain(spec and parse(spec)):
+        assert link.name not in seen
+        assert set(link.needs) <= known
+        assert not {each.name for each in chain(spec and parse(spec))} - seen & set(link.needs) - known
+        seen.add(link.name)
+    names = [link.name for link in chain(spec and parse(spec))]
+    for link in chain(spec and parse(spec)):
+        assert all(names.index(need) < names.index(link.name) for need in link.needs if need in names)
+
+
+def test_what_hangs_on_a_failure_is_not_reached_and_the_first_cause_is_named():
+    asked = []
+
+    def probe(outcome):
+        def run(_case):
+            asked.append(outcome)
+            if isinstance(outcome, Exception):
+                raise outcome
+            return outcome
+
+        return run
+
+    links = [
+        Link("a", probe(warning("so so"))),
+        Link("b", probe(ZeroDivisionError("bug")), ("a",)),
+        Link("c", probe(Said("never")), ("b",)),
+        Link("d", probe(Said("never")), ("c",)),
+        Link("e", probe(Said("well")), ("a",)),
+    ]
+    found = list(examine(links, None))
+    assert [finding.verdict.value for finding in found] == [
+        "warning",
+        "failure",
+        "not reached",
+        "not reached",
+        "pass",
+    ]
+    assert {finding.text for finding in found if finding.verdict is Verdict.NOT_REACHED} == {"first: b"}
+    assert found[1].code == 1
+    assert len(asked) == 3
+    assert culprit(found) == found[1]
+
+
+def test_a_late_link_takes_with_it_all_that_it_hangs_on():
+    """It may be at work there still, and one thread at a time uses a transport."""
+    end = threading.Event()
+    links = [
+        Link("here", lambda _: Said("well")),
+        Link("door", lambda _: Said("well")),
+        Link("room", lambda _: Said("well"), ("door",)),
+        Link("late", lambda _: Said(str(end.wait(20))), ("room",), seconds=0.05, late="turn it off"),
+        Link("other", lambda _: Said("never"), ("door",)),
+        Link("here, too", lambda _: Said("well"), ("here",)),
+    ]
+    found = list(examine(links, None))
+    end.set()
+    assert [finding.verdict.value for finding in found[3:]] == ["failure", "not reached", "pass"]
+    assert (found[3].todo, found[3].code, found[3].late) == ("turn it off", 6, True)
+    assert found[4].text == "first: late"
+
+
+# ---- set-ups that are broken before a phone is reached
+
+
+@pytest.fixture
+def bare_case(tmp_path, monkeypatch):
+    """A computer with Anki's folder, no phone, and no adb server."""
+    monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", "1")
+    monkeypatch.setenv("ANDROID_USER_HOME", str(tmp_path / "keys"))
+    profile = tmp_path / "Anki2" / "User 1"
+    profile.mkdir(parents=True)
+    (profile / "collection.anki2").write_bytes(b"SQLite format 3\0")
+    profiles(tmp_path / "Anki2", "User 1")
+    (tmp_path / "root").mkdir()
+    environ = {
+        "ANKI_BASE": str(tmp_path / "Anki2"),
+        "USBSYNC_HOME": str(tmp_path / "home"),
+        "HOME": str(tmp_path),
+    }
+    computer = Computer(environ=environ, root=tmp_path / "root", platform="linux", uid=1000)
+    return Case(Options(environ=environ), computer, Ways([("A", State.READY)]))
+
+
+def profiles(base, *names):
+    with closing(sqlite3.connect(base / "prefs21.db")) as db:
+        db.execute("create table if not exists profiles (name text primary key, data blob not null)")
+        db.executemany(
+            "insert or replace into profiles values (?, ?)", [(n, pickle.dumps({})) for n in names]
+        )
+        db.commit()
+
+
+def other(case, **environ):
+    return replace(case.options, environ={**case.options.environ, **environ})
+
+
+def never_started(case, _tmp):
+    case.options = other(case, ANKI_BASE="/nowhere")
+
+
+def two_profiles(case, tmp):
+    profiles(tmp / "Anki2", "User 2")
+
+
+def anki_is_open(case, tmp):
+    return hold(tmp / "Anki2" / "User 1" / "collection.anki2")
+
+
+def home_is_a_file(case, tmp):
+    (tmp / "file").write_text("x")
+    case.options = other(case, USBSYNC_HOME=str(tmp / "file" / "home"))
+
+
+def no_server(case, _tmp):
+    case.options = replace(case.options, device="adb")
+
+
+def nothing_plugged_in(case, _tmp):
+    case.via.usb = []
+
+
+def another_phone(case, _tmp):
+    case.options = replace(case.options, device="usb:B")
+
+
+def two_phones(case, _tmp):
+    case.via.usb.append(Seen("usb:B", "B", State.READY))
+
+
+def claimed(case, _tmp):
+    case.via.usb = [Seen("usb:A", "A", State.CLAIMED)]
+
+
+def offline(case, _tmp):
+    case.via.usb = [Seen("usb:A", "A", State.OFFLINE)]
+
+
+def in_recovery(case, _tmp):
+    case.via.usb = [Seen("usb:A", "A", State.OTHER)]
+
+
+def plug(root, interface, product="Pixel 9", serial="A", number=7, *, node=True):
+    """Put a device into the kernel's list."""
+    device = root / "sys/bus/usb/devices" / f"1-{number}"
+    (device / f"1-{number}:1.0").mkdir(parents=True)
+    said = {"busnum": "1", "devnum": str(number), "product": product, "serial": serial}
+    for name, word in said.items():
+        (device / name).write_text(f"{word}\n")
+    for part, word in zip(("Class", "SubClass", "Protocol"), interface, strict=True):
+        (device / f"1-{number}:1.0" / f"bInterface{part}").write_text(f"{word}\n")
+    path = root / "dev/bus/usb/001" / f"{number:03}"
+    if node:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return path
+
+
+def debugging_off(case, _tmp):
+    plug(case.computer.root, ("06", "01", "01"))
+    case.via.usb = []
+
+
+def no_node(case, _tmp):
+    plug(case.computer.root, ("ff", "42", "01"), node=False)
+
+
+def server_hangs(_case, _tmp):
+    return serving_badly(b"")
+
+
+def server_is_none(_case, _tmp):
+    return serving_badly(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+
+@contextmanager
+def serving_badly(answer):
+    """Let something that is no adb server listen where it should be."""
+    with socket.create_server(("127.0.0.1", 0)) as server, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ANDROID_ADB_SERVER_PORT", str(server.getsockname()[1]))
+        kept = []
+
+        def serve():
+            with suppress(OSError):
+                while True:
+                    kept.append(server.accept()[0])
+                    if answer:
+                        kept[-1].sendall(answer)
+                        kept[-1].shutdown(socket.SHUT_RDWR)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield
+        server.shutdown(socket.SHUT_RDWR)
+        for each in kept:
+            each.close()
+
+
+@pytest.mark.parametrize(
+    ("broken", "link", "code", "todo"),
+    [
+        (never_started, "Anki", 2, "start Anki once"),
+        (two_profiles, "Anki", 4, "--profile"),
+        (anki_is_open, "Anki closed", 5, "close Anki"),
+        (home_is_a_file, "memory", 2, "USBSYNC_HOME"),
+        (server_hangs, "adb server", 6, "adb kill-server"),
+        (server_is_none, "adb server", 6, "adb kill-server"),
+        (no_server, "adb server", 3, "adb start-server"),
+        (debugging_off, "USB device", 3, "USB debugging"),
+        (no_node, "USB device", 6, "container"),
+        (nothing_plugged_in, "phone", 3, "turn on USB debugging"),
+        (another_phone, "phone", 3, "plug it in"),
+        (two_phones, "connection", 3, "--device usb:A or --device usb:B"),
+        (claimed, "connection", 6, "adb kill-server"),
+        (offline, "connection", 6, "unlock"),
+        (in_recovery, "connection", 3, "start the phone normally"),
+    ],
+)
+def test_what_is_wrong_before_the_phone_is_named(bare_case, tmp_path, broken, link, code, todo):
+    with broken(bare_case, tmp_path) or ExitStack():
+        before = tree(tmp_path)
+        found = examined(bare_case, seconds=1 if broken is server_hangs else None)
+        assert tree(tmp_path) == before
+    (first,) = worst(found)
+    assert (first.link, first.verdict, first.code) == (link, FAIL, code)
+    assert todo in first.todo
+    assert {"write test", "last sync"} <= {
+        each for each, v in after(found, link).items() if v == "not reached"
+    }
+
+
+def test_a_device_that_this_account_may_not_open(bare_case, tmp_path):
+    """Looked at by an account that is not root's: root may open all."""
+    plug(bare_case.computer.root, ("ff", "42", "01")).chmod(0o600)
+    for path in [*tmp_path.rglob("*"), tmp_path, *tmp_path.parents[:3]]:
+        if path.is_dir():
+            path.chmod(0o755)
+    ends = os.pipe()
+
+    def somebody():
+        if os.geteuid() == 0:
+            os.setresuid(65534, 65534, 65534)
+        else:
+            (bare_case.computer.root / "dev/bus/usb/001/007").chmod(0)
+        (first,) = [f for f in examined(bare_case) if f.link == "USB device"]
+        os.write(ends[1], json.dumps([first.as_json(), first.code]).encode())
+
+    assert in_child(somebody) == 0
+    said, code = json.loads(os.read(ends[0], 9999))
+    assert (said["verdict"], code) == ("failure", 6)
+    assert "no rights" in said["text"]
+    assert "usbsync setup" in said["todo"]
+
+
+def test_a_camera_beside_the_phone_is_not_the_culprit(bare_case):
+    plug(bare_case.computer.root, ("06", "01", "01"), "Camera", "C", 3)
+    plug(bare_case.computer.root, ("ff", "42", "01"))
+    (found,) = [f for f in examined(bare_case) if f.link == "USB device"]
+    assert found.verdict is Verdict.PASS
+    assert "Pixel 9 A" in found.text
+
+
+def without_libusb(case):
+    case.via.libusb = False
+
+
+def rule_not_installed(case):
+    (case.computer.root / "etc/udev").mkdir(parents=True)
+
+
+def rule_of_another_version(case):
+    case.computer.rule.parent.mkdir(parents=True)
+    case.computer.rule.write_text("# of long ago\n")
+
+
+def nothing_watches(case):
+    (case.computer.root / "run/systemd/system").mkdir(parents=True)
+    answer(case.options, "A", Answer.YES)
+
+
+@pytest.mark.parametrize(
+    ("so", "link", "todo"),
+    [
+        (without_libusb, "packages", "install libusb"),
+        (rule_not_installed, "udev rule", "usbsync setup"),
+        (rule_of_another_version, "udev rule", "usbsync setup"),
+        (nothing_watches, "service", "usbsync setup"),
+    ],
+)
+def test_what_is_not_as_it_should_be_is_a_warning(bare_case, so, link, todo):
+    so(bare_case)
+    (found,) = [finding for finding in examined(bare_case) if finding.verdict is WARN]
+    assert (found.link, found.code) == (link, 0)
+    assert todo in found.todo
+
+
+# ---- a real phone, broken in one place
+
+
+@pytest.fixture(scope="module")
+def rigged(adbd, tmp_path_factory):
+    root = tmp_path_factory.mktemp("doctor")
+    phones = Phones(adbd, root / "phone")
+    world = met(root / "w", phones)
+    study(world.desktop, "so that there is a backup")
+    world.sync()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ANDROID_USER_HOME", str(root / "keys"))
+        patch.setenv("ANDROID_ADB_SERVER_PORT", "1")
+        yield world
+    phones.now.kill()
+    assert not (root / "keys").exists()
+
+
+def case_of(world, **more):
+    computer = Computer(environ=world.environ, root=world.root / "no root", uid=1000)
+    return Case(world.options(**more), computer, Ways())
+
+
+@pytest.mark.adbd
+def test_where_all_is_well_all_links_hold(rigged):
+    found = examined(case_of(rigged))
+    assert [(each.link, each.text) for each in found if each.verdict is not Verdict.PASS] == []
+    assert [each.link for each in found][-8:] == [
+        "AnkiDroid",
+        "folder",
+        "AnkiDroid closed",
+        "write test",
+        "space",
+        "clocks",
+        "last sync",
+        "backups",
+    ]
+
+
+@contextmanager
+def moved(path):
+    away = path.with_name(f"{path.name}.away")
+    path.rename(away)
+    try:
+        yield
+    finally:
+        away.rename(path)
+
+
+@contextmanager
+def with_mode(path, mode):
+    before = path.stat().st_mode
+    path.chmod(mode)
+    try:
+        yield
+    finally:
+        path.chmod(before)
+
+
+@contextmanager
+def with_bytes(path, change):
+    before, info = path.read_bytes(), path.stat()
+    path.write_bytes(change(before))
+    try:
+        yield
+    finally:
+        path.write_bytes(before)
+        os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns))
+
+
+@contextmanager
+def with_packages(world, *lines):
+    world.phones.now.install(*lines)
+    try:
+        yield
+    finally:
+        world.phones.now.install("com.ichi2.anki")
+
+
+def no_ankidroid(world, _case):
+    return with_packages(world, "com.android.chrome")
+
+
+def an_old_one(world, _case):
+    return with_packages(world, "com.ichi2.anki 2.15.6")
+
+
+def nothing_in_it_yet(world, _case):
+    return moved(world.phone)
+
+
+@contextmanager
+def two_folders(world, _case):
+    public = world.phones.now.data / "AnkiDroid"
+    public.mkdir()
+    shutil.copy2(world.phone, public)
+    try:
+        yield
+    finally:
+        shutil.rmtree(public)
+
+
+@contextmanager
+def two_of_it_at_work(world, _case):
+    world.phones.now.install("com.ichi2.anki", "com.ichi2.anki.a")
+    for package in ("com.ichi2.anki", "com.ichi2.anki.a"):
+        world.phones.now.start_app(package)
+    try:
+        yield
+    finally:
+        for package in ("com.ichi2.anki", "com.ichi2.anki.a"):
+            world.phones.now.shell(f"am force-stop {package}")
+        (world.phones.now.state / "logcat").write_text("")
+        world.phones.now.install("com.ichi2.anki")
+
+
+def needs_root():
+    if os.geteuid():
+        pytest.skip("needs root: else the phone's files are all its own")
+
+
+@contextmanager
+def keeps_us_out(world, _case):
+    needs_root()
+    folder = world.phone.parent
+    os.chown(folder, 0, 0)
+    with with_mode(folder, 0o755):
+        yield
+    os.chown(folder, *APP)
+    folder.chmod(0o2770)
+
+
+@contextmanager
+def only_the_apps_to_read(world, _case):
+    needs_root()
+    info = world.phone.stat()
+    os.chown(world.phone, 10123, 10123)
+    with with_mode(world.phone, 0o600):
+        yield
+    os.chown(world.phone, info.st_uid, info.st_gid)
+
+
+@contextmanager
+def on_a_small_disk(world, case, fill):
+    """AnkiDroid's folder is on the phone's file system of 8 MB."""
+    phone = world.phones.now
+    phone.shell(f"mkdir /mnt/A; cp {world_path(world)} /mnt/A; head -c {fill} /dev/zero >/mnt/A/fill")
+    case.options = replace(case.options, phone_dir="/mnt/A")
+    try:
+        yield
+    finally:
+        phone.shell("rm -r /mnt/A")
+
+
+def world_path(world):
+    return f"/storage/emulated/0/{world.phone.relative_to(world.phones.now.data)}"
+
+
+def small(world, case):
+    return on_a_small_disk(world, case, 1 << 20)
+
+
+def full(world, case):
+    return on_a_small_disk(world, case, 16 << 20)
+
+
+def wrong_clock(_world, case):
+    case.clock = lambda: time.time() + 3600
+
+
+def ancestor_garbled(world, _case):
+    return with_bytes(load_ancestor(world.pair).collection, lambda old: old[:-1] + b"?")
+
+
+def ancestor_gone(world, _case):
+    return moved(load_ancestor(world.pair).collection)
+
+
+@contextmanager
+def remembered_at(world, when):
+    now = load_ancestor(world.pair)
+    remember(world.pair, replace(now, when=when))
+    try:
+        yield
+    finally:
+        remember(world.pair, now)
+
+
+def long_ago(world, _case):
+    return remembered_at(world, time.time() - 90 * 86_400)
+
+
+def in_the_future(world, _case):
+    return remembered_at(world, time.time() + 86_400)
+
+
+@contextmanager
+def cut_off(world, _case):
+    world.journal.write_text("{}")
+    try:
+        yield
+    finally:
+        world.journal.unlink()
+
+
+def backup_garbled(world, _case):
+    (newest, *_) = world.backups.list()
+    return with_bytes(newest.path / "phone" / "collection.anki2", lambda old: old[:-1])
+
+
+def manifest_garbled(world, _case):
+    (newest, *_) = world.backups.list()
+    return with_bytes(newest.path / "manifest.json", lambda old: old[:-9])
+
+
+@contextmanager
+def folder_was_moved(world, _case):
+    public = world.phones.now.data / "AnkiDroid"
+    world.phone.parent.rename(public)
+    public.chmod(0o777)
+    try:
+        yield
+    finally:
+        public.rename(world.phones.now.ankidroid)
+        world.belongs_to_the_app()
+
+
+@pytest.mark.adbd
+@pytest.mark.parametrize(
+    ("broken", "link", "verdict", "code", "todo"),
+    [
+        (no_ankidroid, "AnkiDroid", FAIL, 3, "install AnkiDroid"),
+        (an_old_one, "AnkiDroid", WARN, 0, "update com.ichi2.anki"),
+        (nothing_in_it_yet, "folder", FAIL, 3, "open AnkiDroid once"),
+        (two_of_it_at_work, "AnkiDroid closed", WARN, 0, "a folder of its own"),
+        (keeps_us_out, "write test", FAIL, 6, "AnkiDroid directory"),
+        (only_the_apps_to_read, "write test", FAIL, 6, "AnkiDroid directory"),
+        (full, "write test", FAIL, 6, "make room"),
+        (small, "space", FAIL, 6, "make room"),
+        (wrong_clock, "clocks", WARN, 0, "by the network"),
+        (ancestor_garbled, "last sync", FAIL, 7, "--first"),
+        (ancestor_gone, "last sync", FAIL, 7, "--first"),
+        (long_ago, "last sync", WARN, 0, "usbsync sync"),
+        (in_the_future, "last sync", WARN, 0, "clock"),
+        (cut_off, "last sync", WARN, 0, "finishes"),
+        (folder_was_moved, "last sync", WARN, 0, "--phone-dir"),
+        (backup_garbled, "backups", FAIL, 7, "disk"),
+        (manifest_garbled, "backups", FAIL, 7, "disk"),
+    ],
+)
+def test_what_is_wrong_with_the_phone_or_the_memory_is_named(rigged, broken, link, verdict, code, todo):
+    case = case_of(rigged)
+    with broken(rigged, case) or ExitStack():
+        before = kept(rigged.root, rigged.phones.now.data)
+        found = worst(examined(case))
+        assert kept(rigged.root, rigged.phones.now.data) == before
+    assert [(each.link, each.verdict, each.code) for each in found] == [(link, verdict, code)]
+    assert todo in found[0].todo
+
+
+@pytest.mark.adbd
+def test_two_apps_with_a_folder_each_are_a_persons_choice(rigged):
+    with with_packages(rigged, "com.ichi2.anki", "com.ichi2.anki.a"), two_folders(rigged, None):
+        (found,) = worst(examined(case_of(rigged)))
+    assert (found.link, found.code) == ("folder", 3)
+    assert "--phone-dir /storage/emulated/0/AnkiDroid" in found.todo
+
+
+@pytest.mark.adbd
+@pytest.mark.parametrize("at", ["connection", "folder"])
+def test_a_phone_that_falls_asleep_hangs_nothing(rigged, monkeypatch, at):
+    phone, real = rigged.phones.now, probe_phone.find_phone
+
+    def fall_asleep(*args, **more):
+        phone.freeze()
+        return real(*args, **more)
+
+    monkeypatch.setattr(probe_phone, "find_phone", fall_asleep)
+    if at == "connection":
+        phone.freeze()
+    case, began = case_of(rigged), time.monotonic()
+    found = examined(case, seconds=1)
+    assert time.monotonic() - began < 10
+    phone.thaw()
+    for thread in threading.enumerate():
+        if thread.name == at:
+            thread.join(20)
+    case.close()
+    (first,) = worst(found)
+    assert (first.link, first.late, first.code) == (at, True, 6)
+    reached = {link for link, verdict in after(found, at).items() if verdict != "not reached"}
+    assert reached == set()
+
+
+@pytest.mark.adbd
+def test_a_cable_pulled_in_the_write_test(rigged, monkeypatch):
+    monkeypatch.setattr(writing, "GUARD_SECONDS", 1)
+    real = writing._folder
+    cable = Cable(rigged.phones.now.port)
+
+    def pull(transport, folder):
+        cable.cut()
+        real(transport, folder)
+
+    monkeypatch.setattr(writing, "_folder", pull)
+    with closing(cable):
+        found = examined(case_of(rigged.by(cable.port)))
+    (first,) = worst(found)
+    assert (first.link, first.code) == ("write test", 6)
+    deadline = time.monotonic() + 20
+    while any(writing.NAME in name for name in tree(rigged.phones.now.data)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.adbd
+@pytest.mark.parametrize("way", ["tcp", "adb server"])
+def test_a_phone_that_did_not_allow_it_is_not_asked(adbd, strict_phone, bare_case, tmp_path, way):
+    with ExitStack() as stack:
+        if way == "tcp":
+            bare_case.options = replace(bare_case.options, device=f"tcp:127.0.0.1:{strict_phone.port}")
+        else:
+            server, port = start_server(adbd, tmp_path / "adb")
+            stack.callback(server.wait)
+            stack.callback(server.kill)
+            serial = f"127.0.0.1:{strict_phone.port}"
+            run_adb(adbd.adb, tmp_path / "adb", port, "connect", serial)
+            while "unauthorized" not in run_adb(adbd.adb, tmp_path / "adb", port, "devices"):
+                time.sleep(0.05)
+            stack.enter_context(pytest.MonkeyPatch.context()).setenv("ANDROID_ADB_SERVER_PORT", str(port))
+            bare_case.via.usb = []
+        (first,) = worst(examined(bare_case))
+    assert (first.link, first.code) == ("connection", 6)
+    assert "Allow" in first.todo
+    assert not (tmp_path / "keys").exists(), "no key is made"
+
+
+# ---- a folder, and the program
+
+
+def test_a_folder_whose_collection_another_program_has_open(tmp_path):
+    world = with_past(tmp_path / "w")
+    with hold(world.phone):
+        (found,) = worst(examined(Case(world.options(), via=Ways())))
+    assert (found.link, found.code) == ("AnkiDroid closed", 5)
+
+
+def run(world, *words, **environ):
+    """Run the program; its exit code and what it printed."""
+    command = [sys.executable, "-m", "usbsync", "doctor", "--collection", str(world.desktop), *words]
+    environ = {**os.environ, **world.environ, **environ}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=60)
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stdout
+
+
+def test_the_program_says_it_to_people_and_to_programs(tmp_path):
+    world = with_past(tmp_path / "w")
+    words = ["--device", f"folder:{world.phone.parent}"]
+    before = kept(world.root)
+    code, text = run(world, *words)
+    assert (code, "✓ write test" in text) == (0, True)
+    (world.phone).rename(world.root / "away")
+    code, text = run(world, *words, "--json")
+    said = json.loads(text)
+    assert (code, said["exit_code"], said["culprit"]) == (3, 3, "folder")
+    assert {each["verdict"] for each in said["links"]} >= {"pass", "failure", "not reached"}
+    (world.root / "away").rename(world.phone)
+    assert kept(world.root) == before
+
+
+def test_the_program_ends_though_a_probe_hangs(tmp_path):
+    world = with_past(tmp_path / "w")
+    with serving_badly(b""):
+        code, text = run(world, "--json", ANDROID_ADB_SERVER_PORT=os.environ["ANDROID_ADB_SERVER_PORT"])
+    assert (code, json.loads(text)["culprit"]) == (6, "adb server")
+
+
+def test_a_package_hangs_on_no_chain():
+    with pytest.raises(UsageError):
+        chain(parse("package:x.colpkg"))
+
+
+def test_a_finding_for_a_program_has_its_four_words():
+    assert Finding("a", WARN, "b", "c").as_json() == {
+        "link": "a",
+        "verdict": "warning",
+        "text": "b",
+        "todo": "c",
+    }
