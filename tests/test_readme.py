@@ -40,7 +40,7 @@ def masked(text: str) -> str:
     text = re.sub(r"\d{4}-\d\d-\d\d[ T]\d\d[:-]\d\d([:-]\d\dZ(-\d+)?)?", "WHEN", text)
     text = re.sub(r"[\d,]+(\.\d)? (B|kB|MB|MiB)\b", "SIZE", text)
     text = re.sub(r"(?<= )/\S+", "PLACE", text)
-    text = re.sub(r"\d+\.\d+\.\d+\b", "VERSION", text)
+    text = re.sub(r"\b\d+(\.\d+)+\b", "VERSION", text)
     text = re.sub(r"\d+\.\d s\b", "SECONDS", text)
     return "\n".join(line.rstrip() for line in text.strip().splitlines())
 

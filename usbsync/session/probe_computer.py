@@ -28,11 +28,12 @@ _DEBUGGING = (
 
 
 def packages(case: Case) -> Said:
-    """List versions; without libusb only an adb server leads to a phone."""
+    """List versions, and see that libusb is there where the cable may be the way."""
     python = ".".join(map(str, sys.version_info[:3]))
     text = ", ".join([f"Python {python}", *(f"{name} {_version(name)}" for name in _PACKAGES)])
     try:
-        case.via.check_usb()
+        if case.spec is None or isinstance(case.spec, Usb):
+            case.via.check_usb()
     except NoPhone as error:
         return warning(f"{text}; {error}", error.hint)
     return Said(text)
