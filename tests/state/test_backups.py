@@ -201,3 +201,16 @@ def test_a_fault_while_pruning_leaves_whole_backups_only(disturbed):
         return done
 
     disturbed(scenario)
+
+
+def test_the_last_is_the_last_whatever_the_clock_says(backups, clock):
+    """A computer whose clock ran years ahead, or that forgets it: undo takes the last, and pruning never does."""
+    made = []
+    for years in (0, 10, -10, 0, 10):
+        clock.time = START + timedelta(days=365 * years)
+        made.append(make(backups).id)
+    assert [backup.id for backup in backups.list()] == made[::-1]
+    assert backups.newest_id() == made[-1]
+    assert backups.prune(keep=1) == tuple(made[-2::-1])
+    for _ in range(3):
+        assert make(backups).id == backups.newest_id()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from usbsync.collection.verify import verify
 from usbsync.core.changes import Changes, Context
 from usbsync.core.conflict import Conflict, Side
 from usbsync.core.first import Start, first_sync
-from usbsync.core.guard import losses
+from usbsync.core.guard import Alarm, losses, misdated
 from usbsync.core.plan import Plan
 from usbsync.errors import ChoiceNeeded, GuardRefused, NoSpace
 from usbsync.session.levels import alike, as_it_was, lesser, level, remembered
@@ -175,6 +175,9 @@ def _merged(
     if not options.allow_mass_deletion:
         _guard_against_emptiness(base, paths)
         _guard(desktop, phone, count_notes(base))
+    for whose, changes in ((Side.DESKTOP, desktop), (Side.PHONE, phone)):
+        if said := misdated(whose, changes, int(time.time())):
+            talk.note(said)
     planned = _planned(meeting, work, paths, (desktop, phone, context), options, talk)
     if side and more and work.held[side].snapshot.schema == NEWEST_SCHEMA:
         # its app has learned what it could not hold at the last sync: give it that
@@ -232,10 +235,15 @@ def _guard_against_emptiness(base: Path, paths: Mapping[Side, Path]) -> None:
 def _guard(desktop: Changes, phone: Changes, notes: int) -> None:
     alarms = losses(Side.DESKTOP, desktop, notes) + losses(Side.PHONE, phone, notes)
     if alarms:
-        raise GuardRefused(
-            f"{'; '.join(map(str, alarms))}; nothing was changed",
-            hint="if that was on purpose, run again with --allow-mass-deletion",
-        )
+        raise GuardRefused(f"{'; '.join(map(str, alarms))}; nothing was changed", hint=_way_on(alarms))
+
+
+def _way_on(alarms: Sequence[Alarm]) -> str:
+    instead = "download" if alarms[0].side is Side.DESKTOP else "upload"
+    return (
+        "if that was on purpose, run again with --allow-mass-deletion; an older state, or another collection? "
+        f"--one-way {instead} lets the {alarms[0].side.other}'s stand"
+    )
 
 
 def _build(meeting: Meeting, plan: Plan, paths: Mapping[Side, Path]) -> dict[Side, Path]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from usbsync.core.conflict import Side
 from usbsync.core.guard import Alarm, alarm
@@ -26,6 +26,9 @@ class MediaWork:
 
     plan: MediaPlan
     listings: Mapping[Side, Listing]
+    base: Mapping[str, str] = field(
+        default_factory=dict
+    )  # what both held, so far as lacking it means deleted
 
     @property
     def empty(self) -> bool:
@@ -69,7 +72,7 @@ def media_work(meeting: Meeting, ancestor: Ancestor | None, options: Options, ta
         desktop_others=desktop.others,
         phone_others=phone.others,
     )
-    return MediaWork(_possible(meeting, plan), listings)
+    return MediaWork(_possible(meeting, plan), listings, base)
 
 
 def _listing(meeting: Meeting, side: Side, seen: Mapping[str, Seen]) -> Listing:
@@ -108,11 +111,11 @@ def _guard(meeting: Meeting, bare: Sequence[Side], had: int) -> None:
             )
 
 
-def media_alarms(work: MediaWork, ancestor: Ancestor | None) -> tuple[Alarm, ...]:
+def media_alarms(work: MediaWork) -> tuple[Alarm, ...]:
     """Sound the alarm where a side lost most of its files."""
     found: tuple[Alarm, ...] = ()
-    for side, listing in work.listings.items() if ancestor else ():
-        lost, had = losses(ancestor.media if ancestor else {}, {*listing.files, *listing.others})
+    for side, listing in work.listings.items():
+        lost, had = losses(work.base, {*listing.files, *listing.others})
         found += alarm(side, "media files", lost, had)
     return found
 

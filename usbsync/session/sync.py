@@ -40,7 +40,7 @@ def sync(options: Options, talk: Talk, *, dry: bool = False) -> Report:
         collection = collection_work(meeting, ancestor, options, talk, clock)
         with clock.stage("media"):
             media = media_work(meeting, ancestor, options, talk) if options.media else no_media(ancestor)
-        _guard(media, ancestor, options)
+        _guard(media, options)
         backup = None
         if not dry:
             with clock.stage("apply"):
@@ -61,8 +61,8 @@ def _ancestor(meeting: Meeting, options: Options) -> Ancestor | None:
     return None
 
 
-def _guard(media: MediaWork, ancestor: Ancestor | None, options: Options) -> None:
-    alarms = media_alarms(media, ancestor)
+def _guard(media: MediaWork, options: Options) -> None:
+    alarms = media_alarms(media)
     if alarms and not options.allow_mass_deletion:
         raise GuardRefused(
             f"{'; '.join(map(str, alarms))}; nothing was changed",

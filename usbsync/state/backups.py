@@ -31,7 +31,7 @@ MAX_BYTES = 10 << 30
 
 _VERSION = 1
 _MANIFEST = "manifest.json"
-_ID = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ(-\d{1,4})?", re.ASCII)
+_ID = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ(-\d{1,6})?", re.ASCII)
 _WHEN = "%Y-%m-%dT%H-%M-%SZ"
 
 
@@ -73,13 +73,10 @@ class Backups:
         return self.pair.folder / "backups"
 
     def fresh_id(self) -> str:
-        """Make an id nobody has: the UTC time, with a suffix when it is taken."""
+        """Make an id above all others: the UTC time, with a suffix where one has it, or a later one (a clock was wrong)."""
         stamp = self.now().astimezone(UTC).strftime(_WHEN)
-        tried, number = stamp, 1
-        while (self.folder / tried).exists():
-            number += 1
-            tried = f"{stamp}-{number}"
-        return tried
+        last, number = max((_order(id_) for id_ in self._ids()), default=(_when(stamp), 0))
+        return f"{last.strftime(_WHEN)}-{number + 1}" if number and last >= _when(stamp) else stamp
 
     def begin(self, id_: str | None = None) -> Path:
         """Make the folder of a backup (fresh, or one begun before) with its `desktop` and `phone` inside.

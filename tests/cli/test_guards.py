@@ -1,0 +1,194 @@
+"""What looks like a mishap is exit 4 with what is seen, nothing changes, and each way on that is named leads on."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from raw import change, raw
+from session.scenes import (
+    World,
+    assert_alike,
+    files,
+    fresh,
+    media,
+    notes,
+    put,
+    strays,
+    study,
+    texts,
+    tree,
+    with_past,
+)
+from worlds import answer, clone, edit_field, editing, note_ids
+
+from usbsync.cli import main
+
+
+@dataclass
+class Program:
+    """The program, run here as the shell runs it."""
+
+    world: World
+    patch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str]
+
+    def run(self, *words: str, code: int = 0, collection: Path | None = None) -> str:
+        """Return all that it said."""
+        where = [
+            "--collection",
+            str(collection or self.world.desktop),
+            "--device",
+            f"folder:{self.world.phone.parent}",
+        ]
+        self.patch.setattr(sys, "argv", ["usbsync", *words, *where])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = "".join(self.capsys.readouterr())
+        assert (ended.value.code or 0) == code, said
+        return " ".join(said.split())
+
+    def refused(self, *words: str, because: str, collection: Path | None = None) -> str:
+        """Sync, and be refused with nothing changed anywhere but in what is known by heart."""
+        before = tree(self.world.desktop.parent), tree(self.world.phone.parent)
+        said = self.run("sync", *words, code=4, collection=collection)
+        assert because in said
+        assert "hint:" in said
+        assert before == (tree(self.world.desktop.parent), tree(self.world.phone.parent))
+        assert self.world.backups.list() == ()
+        assert not strays(self.world)
+        return said
+
+
+@pytest.fixture
+def program(tmp_path, monkeypatch, capsys) -> Program:
+    """A pair in step whose only memory is its ancestor."""
+    world = with_past(tmp_path / "w")
+    monkeypatch.setenv("USBSYNC_HOME", str(world.root / "home"))
+    with editing(world.phone) as col:
+        answer(col, 4)
+    world.sync()
+    shutil.rmtree(world.backups.folder)
+    return Program(world, monkeypatch, capsys)
+
+
+SIDES = pytest.mark.parametrize("side", ["desktop", "phone"])
+
+
+def instead(side: str) -> str:
+    """Name the way on by which the other side stands."""
+    return "download" if side == "desktop" else "upload"
+
+
+@SIDES
+def test_all_notes_gone_however_few(program, side) -> None:
+    with editing(getattr(program.world, side)) as col:
+        col.remove_notes(note_ids(col))
+        study_one(col, "the only one")
+    said = program.refused(because=f"the {side} lost 9 of 9 notes")
+    assert "--allow-mass-deletion" in said
+    assert f"--one-way {instead(side)}" in said
+    program.run("sync", "--allow-mass-deletion")
+    assert_alike(program.world)
+    assert len(notes(program.world.desktop)) == 1
+    program.run("undo")
+    assert len(notes(program.world.desktop if side == "phone" else program.world.phone)) == 9
+
+
+def study_one(col, text: str) -> None:
+    note = col.new_note(col.models.by_name("Basic"))
+    note.fields[0] = text
+    col.add_note(note, col.decks.id("Geography"))
+
+
+@SIDES
+def test_another_collection_in_the_same_place(program, side) -> None:
+    """A phone swapped for another that is mounted in the same place, a profile moved to where another was."""
+    place = getattr(program.world, side)
+    shutil.rmtree(place.parent)
+    fresh(place, 3)
+    change(place, "update col set crt = crt - 86400 * 400")
+    for name, data in files(program.world.desktop if side == "phone" else program.world.phone).items():
+        put(place, name, data.decode())
+    theirs = texts(place)
+    said = program.refused(because=f"the {side} lost 9 of 9 notes")
+    assert f"--one-way {instead(side)}" in said
+    program.run("sync", "--one-way", instead(side))
+    assert_alike(program.world)
+    assert len(notes(place)) == 9
+    program.run("undo")
+    assert texts(place) == theirs
+
+
+@SIDES
+def test_an_older_state_that_was_brought_back(program, side) -> None:
+    """The app's own backup, or a phone that was last synced long ago: what was done since is not taken for deleted."""
+    place = getattr(program.world, side)
+    old = clone(place, program.world.root / "old.anki2")
+    with editing(place) as col:
+        edit_field(col, note_ids(col)[0], 1, "written since")
+        for nid in note_ids(col)[1:3]:
+            edit_field(col, nid, 1, "also written since")
+    with raw(place) as db:
+        ((cid,),) = db.execute("select id from cards limit 1")
+        rows = [(1_700_000_000_000 + at, cid, -1, 3, 1, 1, 2500, 900, 1) for at in range(25)]
+        db.executemany("insert into revlog values (?,?,?,?,?,?,?,?,?)", rows)
+    program.world.sync()
+    shutil.rmtree(program.world.backups.folder)
+    shutil.copyfile(old, place)
+    said = program.refused(because=f"the {side} lost 25 answers")
+    assert f"--one-way {instead(side)}" in said
+    program.run("sync", "--one-way", instead(side))
+    assert_alike(program.world)
+    assert "written since" in texts(place)
+
+
+@SIDES
+def test_all_media_gone(program, side) -> None:
+    for path in media(getattr(program.world, side)).iterdir():
+        path.unlink()
+    had = files(program.world.phone if side == "desktop" else program.world.desktop)
+    said = program.refused(because=f"the {side}'s media folder is empty, and 6 files were there")
+    assert f"--one-way {instead(side)}" in said
+    program.run("sync", "--one-way", instead(side))
+    assert files(getattr(program.world, side)) == had
+    assert_alike(program.world)
+
+
+@SIDES
+def test_a_media_folder_that_is_another_one(program, side) -> None:
+    for path in media(getattr(program.world, side)).iterdir():
+        path.unlink()
+    put(getattr(program.world, side), "a holiday", "not Anki's")
+    program.refused(because=f"the {side} lost 6 of 6 media files")
+    program.run("sync", "--allow-mass-deletion")
+    assert_alike(program.world)
+    assert files(program.world.desktop) == {"a holiday": b"not Anki's"}
+
+
+def test_an_ancestor_that_is_missing(program) -> None:
+    """A memory that is lost or moved: both hold work, and nothing says what was deleted."""
+    study(program.world.desktop, "on the desktop")
+    study(program.world.phone, "on the phone", field=0)
+    shutil.rmtree(program.world.pair.folder)
+    said = program.refused(because="both hold work, and have never met")
+    assert "--first merge" in said
+    program.run("sync", "--first", "merge")
+    assert_alike(program.world)
+    assert {"on the desktop", "on the phone"} <= {
+        *texts(program.world.desktop).replace("\x1f", "\n").split("\n")
+    }
+
+
+def test_another_profile_meets_the_phone_for_the_first_time(program) -> None:
+    other = fresh(program.world.root / "other" / "collection.anki2", 4)
+    before = other.read_bytes()
+    program.refused(because="desktop (4 notes) and phone (9 notes) both hold work", collection=other)
+    assert other.read_bytes() == before
+    program.run("sync", "--first", "download", collection=other)
+    assert len(notes(other)) == 9
+    program.run("sync")  # and the first pair goes on as ever
+    assert_alike(program.world)
