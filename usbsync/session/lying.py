@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -10,13 +11,15 @@ from tempfile import TemporaryDirectory
 
 from usbsync.collection.package_check import is_package
 from usbsync.device.ankidroid import find_phone
-from usbsync.errors import NoPhone, PhoneFailed, PhoneRefused, UsageError
+from usbsync.errors import NoPhone, NoSpace, PhoneFailed, PhoneRefused, UsageError
 from usbsync.session.exporting import DOWNLOADS, phone_link
 from usbsync.session.options import Options
 from usbsync.session.talk import Talk
 from usbsync.state.files import sha256_of
 from usbsync.transport.base import Kind, Pull, Transport
 from usbsync.transport.paths import shown
+
+_ROOM = 64 << 20  # bytes left free on the disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +45,27 @@ def lying(options: Options, talk: Talk) -> list[Lying]:
 @contextmanager
 def fetched(options: Options, talk: Talk, name: str) -> Iterator[Path]:
     """Fetch one of them into a folder that goes when the block ends; UsageError where none has that name."""
-    with phone_link(options, talk) as link, TemporaryDirectory(prefix="usbsync-") as folder:
-        found = [each for each in _look(link, options) if name in {each.name, each.path}]
-        if not found:
-            raise UsageError(
-                f"there is no package {shown(name)} on the phone", hint="import --from phone lists them"
-            )
-        one, target = found[0], Path(folder, f"fetched{Path(found[0].name).suffix.lower()}")
-        link.pull([Pull(one.path, target)], talk.stage("reading the package", one.size))
-        if link.hash([one.path], "sha256").get(one.path) != sha256_of(target):
-            raise PhoneFailed("the package changed while it was being copied; nothing was changed")
+    with TemporaryDirectory(prefix="usbsync-") as folder:
+        with phone_link(
+            options, talk
+        ) as link:  # closed before the package is used: a phone on USB has one owner
+            target = _fetch(link, options, talk, name, Path(folder))
         yield target
+
+
+def _fetch(link: Transport, options: Options, talk: Talk, name: str, folder: Path) -> Path:
+    found = [each for each in _look(link, options) if name in {each.name, each.path}]
+    if not found:
+        raise UsageError(
+            f"there is no package {shown(name)} on the phone", hint="import --from phone lists them"
+        )
+    one, target = found[0], folder / f"fetched{Path(found[0].name).suffix.lower()}"
+    if one.size + _ROOM > shutil.disk_usage(folder).free:
+        raise NoSpace(f"{folder.parent} has no room for {one.size >> 20:,} MiB; nothing was changed")
+    link.pull([Pull(one.path, target)], talk.stage("reading the package", one.size))
+    if link.hash([one.path], "sha256").get(one.path) != sha256_of(target):
+        raise PhoneFailed("the package changed while it was being copied; nothing was changed")
+    return target
 
 
 def _look(link: Transport, options: Options) -> list[Lying]:
