@@ -14,32 +14,32 @@ WHOLE = Trace(0, 0, 0)
 @pytest.mark.parametrize("trace", [Trace(1, 0, 0), Trace(0, 1, 0), Trace(0, 0, 1)])
 @pytest.mark.parametrize("kind", Kind)
 def test_what_the_phone_lacks_or_has_older_disproves_every_state(kind, trace) -> None:
-    assert not descends(Evidence(kind, "m", "m", trace, desktop_has_answers=True))
+    assert not descends(Evidence(kind, "m", "m", trace, desktop_keeps=True))
 
 
 @pytest.mark.parametrize("kind", Kind)
 def test_what_an_undo_took_from_the_desktop_disproves_every_state(kind) -> None:
-    assert not descends(Evidence(kind, "m", "m", WHOLE, desktop_has_answers=False))
+    assert not descends(Evidence(kind, "m", "m", WHOLE, desktop_keeps=False))
 
 
 @pytest.mark.parametrize(("mark", "phone_mark"), [*product((None, "m", "n"), repeat=2)])
 def test_only_its_own_mark_proves_an_answer_imported(mark, phone_mark) -> None:
-    evidence = Evidence(Kind.SENT, mark, phone_mark, WHOLE, desktop_has_answers=True)
+    evidence = Evidence(Kind.SENT, mark, phone_mark, WHOLE, desktop_keeps=True)
     assert descends(evidence) is (mark is not None and mark == phone_mark)
 
 
 @pytest.mark.parametrize("kind", [Kind.GIVEN, Kind.SYNCED])
 @pytest.mark.parametrize("phone_mark", [None, "m"])
 def test_what_the_phone_gave_needs_no_mark(kind, phone_mark) -> None:
-    assert descends(Evidence(kind, None, phone_mark, WHOLE, desktop_has_answers=True))
+    assert descends(Evidence(kind, None, phone_mark, WHOLE, desktop_keeps=True))
 
 
 def given(trace: Trace = WHOLE) -> Evidence:
-    return Evidence(Kind.GIVEN, None, "1", trace, desktop_has_answers=True)
+    return Evidence(Kind.GIVEN, None, "1", trace, desktop_keeps=True)
 
 
 def sent(mark: str) -> Evidence:
-    return Evidence(Kind.SENT, mark, "1", WHOLE, desktop_has_answers=True)
+    return Evidence(Kind.SENT, mark, "1", WHOLE, desktop_keeps=True)
 
 
 def test_the_newest_proven_state_is_the_base() -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 
 import pytest
 from packages.hand import Hand, alike
-from session.scenes import fresh, notes, put, reviews, texts
+from session.scenes import files, fresh, notes, put, reviews, texts
 from worlds import add_note, answer, edit_field, editing, note_ids, wait_a_second
 
 from usbsync.errors import ChoiceNeeded, UsageError
+from usbsync.session.options import Options
+from usbsync.session.sync import sync
+from usbsync.session.talk import Silent
 
 
 def work(path, who: str, at: int) -> None:
@@ -215,3 +219,83 @@ def test_an_answer_is_not_taken_for_a_package(hand: Hand) -> None:
     hand.package.rename(hand.answer)
     with pytest.raises(UsageError, match="answer"):
         hand.sync_of(hand, hand.answer)
+
+
+def by_folder(hand: Hand, **more):
+    options = Options(
+        device=f"folder:{hand.phone.parent}", collection=hand.desktop, environ=hand.environ, **more
+    )
+    return sync(options, Silent())
+
+
+def test_a_phone_that_came_as_packages_is_known_on_the_cable(hand: Hand) -> None:
+    """Imported: the answer is the ancestor. Nobody is asked, nothing is named as a conflict, nothing comes back."""
+    work(hand.desktop, "desktop", 0)
+    work(hand.phone, "phone", 3)
+    hand.carry()
+    with editing(hand.desktop) as col:
+        col.remove_notes(col.find_notes('"made on the phone, 3"'))
+        edit_field(col, note_ids(col)[0], 1, "again")
+    report = by_folder(hand)
+    assert not [c for c in report.conflicts if c.weight == "lost"]
+    alike(hand)
+    assert "made on the phone, 3" not in texts(hand.phone)
+    assert by_folder(hand).result == "unchanged"
+
+
+def test_a_phone_that_forgot_to_import_and_then_comes_on_the_cable_loses_nothing(hand: Hand) -> None:
+    work(hand.desktop, "desktop", 0)
+    work(hand.phone, "phone", 3)
+    hand.export()
+    hand.sync()  # and nothing is imported
+    work(hand.phone, "phone", 6)
+    by_folder(hand)
+    alike(hand)
+    assert files(hand.phone) == files(hand.desktop)
+    assert {"made on the desktop, 0", "made on the phone, 3", "made on the phone, 6"} <= {
+        each.partition("\x1f")[0] for each in notes(hand.phone).values()
+    }
+
+
+def test_cable_and_packages_by_turns(hand: Hand) -> None:
+    for at in range(3):
+        work(hand.desktop, "desktop", at)
+        work(hand.phone, "phone", at + 9)
+        by_folder(hand)
+        with editing(hand.phone) as col:
+            gone = add_note(col, "Basic", [f"on the phone, to go {at}", "x"], 1)
+        hand.carry()
+        with editing(hand.desktop) as col:
+            col.remove_notes([gone])
+        alike_but_for(hand, gone)
+    by_folder(hand)
+    alike(hand)
+    assert "to go" not in texts(hand.phone)
+
+
+def alike_but_for(hand: Hand, gone: int) -> None:
+    assert notes(hand.desktop).keys() == notes(hand.phone).keys() - {gone}
+
+
+def test_media_that_an_answer_brought_and_an_import_passed_over_is_not_taken_for_deleted_on_the_cable(
+    hand: Hand,
+) -> None:
+    put(hand.desktop, "added.txt", "at the desk")
+    hand.carry()
+    (hand.phone.with_suffix(".media") / "added.txt").unlink()
+    by_folder(hand)
+    assert files(hand.phone)["added.txt"] == files(hand.desktop)["added.txt"] == b"at the desk"
+
+
+def test_a_desktop_that_was_set_back_by_anki_itself_takes_nothing_from_the_phone(
+    hand: Hand, tmp_path
+) -> None:
+    """A backup that Anki keeps, opened over the collection: what was made since was not deleted."""
+    old = shutil.copyfile(hand.desktop, tmp_path / "old.anki2")
+    with editing(hand.phone) as col:
+        add_note(col, "Basic", ["made since", "x"], 1)
+    hand.carry()
+    shutil.copyfile(old, hand.desktop)
+    hand.carry()
+    alike(hand)
+    assert "made since" in texts(hand.phone)

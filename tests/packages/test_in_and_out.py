@@ -12,10 +12,12 @@ from worlds import add_note, answer, edit_field, editing, note_ids
 
 from usbsync.collection.decks import DeckExport, DeckImport, Update
 from usbsync.core.conflict import Side
+from usbsync.core.first import First
 from usbsync.errors import AnkiOpen, ChoiceNeeded, DamagedData, GuardRefused, UsageError
 from usbsync.session.exporting import export, export_to_phone
 from usbsync.session.importing import import_package
 from usbsync.session.options import Options
+from usbsync.session.sync import sync
 from usbsync.session.talk import Silent
 from usbsync.session.undo import undo
 
@@ -217,3 +219,70 @@ def test_a_package_goes_into_a_phones_collection_too(hand, tmp_path) -> None:
     shutil.rmtree(two.phone.parent / "collection.media")
     import_package(options, Silent(), out, DeckImport(), into=Side.PHONE, sure=True)
     assert files(two.phone)["clef.png"] == b"a clef"
+
+
+def by_folder(hand, **more) -> Options:
+    return Options(
+        device=f"folder:{hand.phone.parent}", collection=hand.desktop, environ=hand.environ, **more
+    )
+
+
+@pytest.mark.parametrize(
+    ("into", "how"),
+    [("desktop", "cable"), ("desktop", "package"), ("phone", "cable"), ("desktop", "nothing older")],
+)
+def test_an_old_package_in_a_collections_place_deletes_nothing_from_the_other_side(
+    hand, tmp_path, into, how
+) -> None:
+    """What the old collection never held is not taken for deleted there: an older ancestor serves, or the next sync asks."""
+    sync(by_folder(hand), Silent())
+    old = tmp_path / "old.colpkg"
+    export(alone(hand), Silent(), old, DeckExport())
+    with editing(hand.phone) as col:
+        add_note(col, "Basic", ["made since", "x"], 1)
+        answer(col, 1)
+    sync(by_folder(hand), Silent())
+    hand.carry()
+    import_package(by_folder(hand), Silent(), old, DeckImport(), into=Side(into), sure=True)
+    if how == "cable":
+        sync(by_folder(hand), Silent())
+    elif how == "package":
+        hand.carry()
+    else:
+        shutil.rmtree(hand.pair.folder)
+        with pytest.raises(ChoiceNeeded, match="never met"):
+            sync(by_folder(hand), Silent())
+        sync(by_folder(hand, first=First.MERGE), Silent())
+    assert "made since" in texts(hand.desktop)
+    assert "made since" in texts(hand.phone)
+
+
+@pytest.mark.parametrize("into", Side)
+def test_a_package_that_lacks_nothing_takes_a_collections_place_and_the_next_sync_merges(
+    hand, tmp_path, into
+) -> None:
+    sync(by_folder(hand), Silent())
+    with editing(hand.desktop) as col:
+        add_note(col, "Basic", ["made since", "x"], 1)
+        col.remove_notes([min(note_ids(col))])
+    new = tmp_path / "new.colpkg"
+    export(alone(hand), Silent(), new, DeckExport())
+    import_package(by_folder(hand), Silent(), new, DeckImport(), into=into, sure=True)
+    report = sync(by_folder(hand), Silent())
+    assert report.result == ("merged" if into is Side.DESKTOP else "unchanged")
+    assert notes(hand.desktop) == notes(hand.phone)
+    assert "made since" in texts(hand.phone)
+
+
+def test_a_replacement_is_undone_and_the_next_sync_loses_nothing(hand, tmp_path) -> None:
+    old = tmp_path / "old.colpkg"
+    export(alone(hand), Silent(), old, DeckExport())
+    with editing(hand.phone) as col:
+        add_note(col, "Basic", ["made since", "x"], 1)
+    sync(by_folder(hand), Silent())
+    before = content(hand.desktop)
+    import_package(alone(hand), Silent(), old, DeckImport(), sure=True)
+    assert "made since" not in texts(hand.desktop)
+    undo(alone(hand), Silent())
+    assert content(hand.desktop) == before
+    assert sync(by_folder(hand), Silent()).result == "unchanged"

@@ -51,7 +51,7 @@ class Evidence:
     mark: str | None  # that an answer was marked with
     phone_mark: str | None  # that the phone's collection carries: of the answer it imported last
     phone: Trace
-    desktop_has_answers: bool  # whether the desktop holds all of the state's reviews
+    desktop_keeps: bool  # whether the desktop holds the state's reviews, and its notes but for deleted ones
 
 
 def descends(evidence: Evidence) -> bool:
@@ -59,12 +59,12 @@ def descends(evidence: Evidence) -> bool:
 
     A phone that reviewed after an answer was written, without importing it, may by chance have touched again all that
     the answer changed: only the mark proves an import. What a phone gave needs none. An undone sync, or a restored backup,
-    took the state from the desktop again: then its reviews are missing there.
+    took the state from the desktop again: then its reviews or notes are missing there.
     """
     imported = evidence.kind is not Kind.SENT or (
         evidence.mark is not None and evidence.mark == evidence.phone_mark
     )
-    return imported and evidence.phone.whole and evidence.desktop_has_answers
+    return imported and evidence.phone.whole and evidence.desktop_keeps
 
 
 S = TypeVar("S")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,15 +11,17 @@ from usbsync.core.conflict import Side
 from usbsync.device.ankidroid import PhoneReplica
 from usbsync.device.app import AppControl
 from usbsync.device.desktop import find_desktop
+from usbsync.errors import DamagedData
+from usbsync.session.descent import PHONE
 from usbsync.session.looks import Looks
 from usbsync.session.meet import LOCK_SECONDS, Meeting, closing, desktop_replica, scratch_folder
 from usbsync.session.options import Options
-from usbsync.session.passing import PHONE, before_undone
+from usbsync.session.passing import before_undone
 from usbsync.session.replica import Replica
-from usbsync.state.ancestor import Ancestor
+from usbsync.state.ancestor import Ancestor, forget, load_ancestor
 from usbsync.state.files import speaking
 from usbsync.state.home import state_home
-from usbsync.state.pair import Pair, lock
+from usbsync.state.pair import Pair, known_pairs, lock
 from usbsync.state.passed import keep_passed, load_passed
 from usbsync.transport.ways import open_folder
 from usbsync.transport.wrap import Metered
@@ -32,11 +34,14 @@ ABSENT = (NOBODY, PHONE)
 """The phones that are not needed to take the desktop back."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AloneMemory:
-    """What is remembered of a phone that is not there: only an undo changes it."""
+    """What is remembered of a phone that is not there: only an undo changes it, or another collection in its place."""
 
     pair: Pair
+    outlived: Collection[
+        str
+    ] = ()  # SHA-256 of the states that the desktop's new collection does not descend from
     passing: bool = True
     answer: Path | None = None
 
@@ -46,7 +51,10 @@ class AloneMemory:
         return states[0].state if states else None
 
     def keep(self, new: Ancestor | None) -> None:
-        """Forget what an undo takes from the desktop."""
+        """Forget what an undo, or a collection that replaces the desktop's, takes from it."""
+        if self.outlived:
+            forget_states(self.pair, self.outlived)
+            return
         states = load_passed(self.pair)
         if states:
             keep_passed(self.pair, before_undone(states, new))
@@ -54,6 +62,28 @@ class AloneMemory:
     def phone_media(self) -> Mapping[str, str] | None:
         """Nothing is known of them."""
         return {}
+
+
+def states_of(pair: Pair) -> Iterator[tuple[Pair, Ancestor]]:
+    """Give all that is remembered of a desktop with any phone; what is damaged is left out."""
+    for other in known_pairs(pair.home):
+        if other.desktop == pair.desktop:
+            with suppress(DamagedData):
+                yield from ((other, each.state) for each in load_passed(other))
+            with suppress(DamagedData):
+                if state := load_ancestor(other):
+                    yield other, state
+
+
+def forget_states(pair: Pair, gone: Collection[str]) -> None:
+    """Forget some of these, whichever phone they are of: the next sync with it is a first one, or has an older ancestor."""
+    for other, state in list(states_of(pair)):
+        if state.sha256 in gone:
+            passed = load_passed(other)
+            if passed:
+                keep_passed(other, [each for each in passed if each.state.sha256 not in gone])
+            else:
+                forget(other)
 
 
 @contextmanager

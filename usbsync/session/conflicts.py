@@ -74,7 +74,7 @@ def kept(options: Options) -> list[tuple[str, Backup]]:
         pair for pair in known_pairs(state_home(options.environ)) if pair.desktop == str(found.collection)
     ]
     listed = [(pair.phone, backup) for pair in pairs for backup in Backups(pair).list()]
-    return sorted(listed, key=lambda each: each[1].when, reverse=True)
+    return sorted(listed, key=lambda each: (each[1].when, each[1].path.stat().st_mtime_ns), reverse=True)
 
 
 def _past(backup: Backup) -> Past:

@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from usbsync.collection.decks import DeckImport, import_decks
+from usbsync.collection.descent import readable, trace
 from usbsync.collection.diff import count_notes, tally
 from usbsync.collection.package_check import COLLECTION_SUFFIX, MEDIA, Package, examine, is_package
 from usbsync.collection.packages import unpack
 from usbsync.collection.snapshot import MAIN, take
 from usbsync.core.conflict import Side
 from usbsync.core.media import Add, MediaFile, MediaPlan, MediaStep, Replace, file_problem, name_problem
-from usbsync.errors import ChoiceNeeded, UsageError
+from usbsync.errors import ChoiceNeeded, DamagedData, UsageError
 from usbsync.media.move import Place, fetch
-from usbsync.session.alone import AFTER, meet_alone
+from usbsync.session.alone import AFTER, AloneMemory, meet_alone, states_of
 from usbsync.session.apply import Work, apply
 from usbsync.session.levels import as_it_was
 from usbsync.session.meet import Meeting, meet
@@ -28,6 +29,7 @@ from usbsync.session.recover import recover
 from usbsync.session.replica import Held, held
 from usbsync.session.report import Report, Result, media_counts
 from usbsync.session.talk import Talk
+from usbsync.state.ancestor import Ancestor
 from usbsync.state.files import sha256_of
 from usbsync.transport.base import OnBytes, Pull
 from usbsync.transport.ways import open_folder
@@ -66,9 +68,11 @@ def import_package(
         folder.mkdir()
         if _replaces(path):
             notes, new = None, _unpacked(package, folder, own, sure=sure)
+            gone = _outlived(meeting, into, new, talk)
         else:
             notes, new = _added(package, folder, own, how, talk)
-        return Taken(_carry_out(meeting, own, new, folder / MEDIA, talk), notes)
+            gone = frozenset()
+        return Taken(_carry_out(meeting, own, new, gone, folder / MEDIA, talk), notes)
 
 
 def _replaces(path: Path) -> bool:
@@ -105,6 +109,33 @@ def _unpacked(package: Package, folder: Path, own: Held, *, sure: bool) -> Path:
     return new
 
 
+def _outlived(meeting: Meeting, side: Side, new: Path, talk: Talk) -> frozenset[str]:
+    """Name the remembered states that a collection does not descend from, by their SHA-256.
+
+    With one of these as the ancestor, what the collection never held would look as if it had been deleted there.
+    """
+    if side is Side.PHONE:
+        old = meeting.ancestor()
+        states = [(meeting.pair, old)] if old else []
+    else:
+        states = list(states_of(meeting.pair))
+    gone = frozenset(state.sha256 for _pair, state in states if not _descends(meeting, state, new))
+    if gone:
+        talk.note(
+            "it lacks what was synced last: the next sync asks how to begin; --first merge keeps everything of both"
+        )
+    return gone
+
+
+def _descends(meeting: Meeting, state: Ancestor, new: Path) -> bool:
+    try:
+        state.check()
+        was = readable(state.collection, meeting.scratch / "lineage" / state.sha256)
+    except DamagedData:
+        return False
+    return trace(new, was).whole
+
+
 def _added(
     package: Package, folder: Path, own: Held, how: DeckImport, talk: Talk
 ) -> tuple[Mapping[str, int], Path]:
@@ -130,20 +161,26 @@ def _is_media(name: str, size: int) -> bool:
     return name_problem(name) is None and file_problem(size) is None
 
 
-def _carry_out(meeting: Meeting, own: Held, new: Path, media: Path, talk: Talk) -> Report:
+def _carry_out(
+    meeting: Meeting, own: Held, new: Path, gone: frozenset[str], media: Path, talk: Talk
+) -> Report:
     side = own.replica.side
+    if isinstance(meeting.memory, AloneMemory):
+        meeting.memory.outlived = gone
     steps = tuple(_steps(own.replica.place, media))
     plan = MediaPlan(steps if side is Side.DESKTOP else (), steps if side is Side.PHONE else (), (), (), {})
     written = as_it_was(own, new)
     before = {each: replica.fingerprint() or "" for each, replica in meeting.replicas.items()}
     old = meeting.ancestor()
+    forgotten = side is Side.PHONE and bool(gone)
     work = Work(
         before={**before, side: own.fingerprint},
         held={side: own},
         new={side: written},
         media=plan,
         old=old,
-        ancestor=old,  # what both hold is what it was: the next sync finds the import
+        ancestor=None if forgotten else old,  # what both hold is what it was: the next sync finds the import
+        rewinds=bool(gone),
         note="imported",
         facts={AFTER: sha256_of(written)} if side is Side.DESKTOP else {},
         stage_media=lambda on_bytes: _stage(meeting, own.replica.place, side, plan, media.parent, on_bytes),

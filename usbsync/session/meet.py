@@ -16,6 +16,7 @@ from usbsync.device.app import AppControl
 from usbsync.device.desktop import DesktopReplica, find_desktop
 from usbsync.device.spec import Folder, Package, Spec, parse
 from usbsync.errors import Busy, UsageError
+from usbsync.session.descent import CableMemory
 from usbsync.session.looks import Looks
 from usbsync.session.memory import Memory, PairMemory
 from usbsync.session.options import Options
@@ -114,7 +115,8 @@ def meet(options: Options, talk: Talk, *, dry: bool = False, stop_app: bool = Tr
         names = {Side.DESKTOP: found.name, Side.PHONE: link.identity}
         looks = stack.enter_context(_kept(Looks(pair), dry=dry))
         with speaking(scratch):
-            yield Meeting(pair, replicas, app, wire, scratch, dry, names, PairMemory(pair), looks)
+            memory = CableMemory(PairMemory(pair), replicas, scratch)
+            yield Meeting(pair, replicas, app, wire, scratch, dry, names, memory, looks)
 
 
 @contextmanager

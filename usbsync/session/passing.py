@@ -17,13 +17,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from usbsync.collection.descent import has_answers, marks_of, put_marks, readable, trace
+from usbsync.collection.descent import marks_of, put_marks
 from usbsync.collection.package_check import COLLECTION_SUFFIX, MEDIA, Package
 from usbsync.collection.packages import pack
-from usbsync.collection.snapshot import MAIN, take
-from usbsync.core.conflict import Side
-from usbsync.core.lineage import Evidence, Kind, base
+from usbsync.collection.snapshot import MAIN
+from usbsync.core.lineage import Kind
 from usbsync.errors import DamagedData
+from usbsync.session.descent import BROUGHT, common_state, copied
 from usbsync.session.options import OneWay, Options
 from usbsync.session.replica import Replica
 from usbsync.session.talk import Talk
@@ -37,10 +37,7 @@ UNPACKED = "package"
 GIVEN = "given.anki2"
 """The collection there as it came out of the package."""
 MERGED = "-merged"
-PHONE = "package"
-"""The one name of all phones that come as packages: a package itself shows which of them it is of."""
 _ANSWER = "answer"  # the SHA-256 of an answer, by which it is known under any name
-_BROUGHT = "brought"  # the media of an answer: name -> what the phone had before, as SHA-1
 
 
 def answer_to(package: Path) -> Path:
@@ -119,9 +116,8 @@ class PackageMemory:
         if not states or self.desktop.fingerprint() is None:
             return None
         folder = self.scratch / "lineage"
-        raw = self.desktop.fetch(folder / "raw", lambda _count: None)
-        mine = take(raw, folder, Side.DESKTOP).path
-        chosen = base((each, self._evidence(each, phone, mine)) for each in states)
+        desktop = copied(self.desktop, folder).path
+        chosen = common_state(states, phone, desktop, self._marks, self._whose, folder)
         if chosen is None:
             self.talk.note(
                 "this package descends from nothing that this computer's collection was synced with"
@@ -139,23 +135,12 @@ class PackageMemory:
         half-way: what the phone then lacks nobody deleted, and what it still has nobody put back.
         """
         media = dict(state.media)
-        for name, before in state.info.get(_BROUGHT, {}).items() if self.package.media else ():
+        for name, before in state.info.get(BROUGHT, {}).items() if self.package.media else ():
             now = self._media.get(name)
             if before == (now.sha1 if now else None):
                 media.pop(name, None)
                 media |= {name: before} if before else {}
         return media
-
-    def _evidence(self, passed: Passed, phone: Path, desktop: Path) -> Evidence:
-        passed.state.check()
-        state = readable(passed.state.collection, self.scratch / "lineage" / passed.state.sha256)
-        return Evidence(
-            kind=passed.kind,
-            mark=passed.mark,
-            phone_mark=self._marks.get(self._whose),
-            phone=trace(phone, state),
-            desktop_has_answers=has_answers(desktop, state),
-        )
 
     @property
     def _whose(self) -> str:
@@ -177,7 +162,7 @@ class PackageMemory:
         """Make a state of the answer: a phone that imports it keeps the media that were deleted here."""
         media = {**given.media, **new.media}
         state = _state(new, new.collection, new.sha256, media)
-        brought = {_BROUGHT: {name: given.media.get(name) for name in arrived}}
+        brought = {BROUGHT: {name: given.media.get(name) for name in arrived}}
         return Passed(Kind.SENT, mark, replace(state, info={**state.info, **brought, _ANSWER: packed}))
 
     def _renumbered(self, new: Ancestor, given: Ancestor) -> bool:
