@@ -34,6 +34,7 @@ soak: $(READY)
 bench: $(READY)
 	$(BIN)/python tests/bench.py
 	$(BIN)/python tests/bench_wire.py
+	$(BIN)/python tests/bench_idle.py
 
 mutation: $(READY)
 	$(BIN)/python tests/mutation.py

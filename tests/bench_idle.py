@@ -1,8 +1,8 @@
 """What `usbsync watch` costs while nothing happens: `make bench`.
 
 An adb server runs, the phone that may be synced by itself is not plugged in, Anki's profile is there. A minute is
-measured, or USBSYNC_IDLE seconds; ten of them must cost less than a second of CPU. Once with the adb server's phone list
-empty, and once with the phone plugged in and in step.
+measured, or USBSYNC_IDLE seconds; ten of them must cost less than a second of CPU. Once before that with the phone plugged in and in
+step.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ SECONDS = float(os.environ.get("USBSYNC_IDLE", "60"))
 STARTED = 8.0  # seconds after which nothing of the start is left to do
 TEN_MINUTES = 600
 MOST = 1.0
+SYNCED = {"uploaded", "unchanged"}
 
 
 def spent(pid: int) -> float:
@@ -37,8 +38,8 @@ def spent(pid: int) -> float:
 
 
 @contextmanager
-def watching(folder: Path) -> Iterator[int]:
-    """Run the watch; give its process id."""
+def watching(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the watch."""
     environ = {
         **os.environ,
         "USBSYNC_HOME": str(folder / "home"),
@@ -49,7 +50,7 @@ def watching(folder: Path) -> Iterator[int]:
     with (folder / "log").open("w") as log:
         program = subprocess.Popen([sys.executable, "-m", "usbsync", "watch"], env=environ, stderr=log)
     try:
-        yield program.pid
+        yield program
     finally:
         program.send_signal(signal.SIGTERM)
         program.wait(30)
@@ -59,15 +60,19 @@ def measure(folder: Path, server: TestServer, *, plugged: bool) -> float:
     """Return what ten minutes cost, in seconds of CPU."""
     if not plugged:
         run_adb(server.adb, server.home, server.port, "disconnect", server.serial)
-    with watching(folder) as pid:
+    with watching(folder) as program:
         time.sleep(STARTED)
-        before = spent(pid)
+        while plugged and not SYNCED & set((folder / "log").read_text().split()):
+            time.sleep(STARTED)
+        before = spent(program.pid)
         time.sleep(SECONDS)
-        idle = spent(pid) - before
+        idle = spent(program.pid) - before
+        if program.poll() is not None:
+            raise RuntimeError((folder / "log").read_text())
     cost = idle * TEN_MINUTES / SECONDS
     where = "plugged in, in step" if plugged else "not plugged in"
     sys.stdout.write(
-        f"watch, idle, phone {where}: {idle:.2f} s of CPU in {SECONDS:.0f} s (the start took {before:.2f} s), "
+        f"watch, idle, phone {where}: {idle:.2f} s of CPU in {SECONDS:.0f} s (before that {before:.2f} s), "
         f"{cost:.2f} s in ten minutes; at most {MOST:.0f} wanted\n"
     )
     sys.stdout.flush()

@@ -14,8 +14,9 @@ import pytest
 from session.scenes import fresh, with_past
 from worlds import add_note, editing
 
+from usbsync.collection.lock import hold, is_open
 from usbsync.core.watching import LONGEST_BACKOFF, Standing, Topic
-from usbsync.device.watch import Hint, Wakers
+from usbsync.device.watch import Hint, Wakers, mounted
 from usbsync.errors import DamagedData, PhoneGone, PhoneUnauthorized
 from usbsync.session.consent import answer, revoke
 from usbsync.session.report import Report, Result
@@ -23,6 +24,7 @@ from usbsync.session.sync import sync
 from usbsync.session.watch import Watch
 from usbsync.state.consent import NAME, Answer
 from usbsync.state.home import state_home
+from usbsync.transport.ways import Seen, State
 
 HOLD = "import sys; from anki.collection import Collection; c = Collection(sys.argv[1]); print('open', flush=True); sys.stdin.readline(); c.close()"
 
@@ -318,35 +320,173 @@ def test_garbled_answers_allow_nothing_and_are_told(tmp_path):
     assert path.read_bytes() == before
 
 
-def test_a_folder_that_is_mounted_is_noticed_and_a_file_that_changes_too(tmp_path):
-    """The real wakers: a poll for folders, watchdog for files."""
+def test_an_adb_server_that_just_ends_ends_nothing(scene):
+    edit(scene.world.desktop)
+    here, scene.plugs.here = scene.plugs.here, gone
+    scene.plugs.plug(scene.name)
+    scene.watch.turn(most=0.01)
+    scene.clock.ahead += LONGEST_BACKOFF
+    scene.watch.turn(most=0.01)
+    assert scene.voice.notes.count("the adb server ends") == 1
+    scene.plugs.here = here  # no hint says so: it looks again by itself
+    scene.clock.ahead += LONGEST_BACKOFF
+    scene.watch.turn(most=0.01)
+    scene.settle()
+    assert scene.topics() == [Topic.DONE]
 
-    class Nobody:
-        def list_server(self):
-            return []
 
-        def list_usb(self):
-            return []
+def gone():
+    raise PhoneGone("the adb server ends")
 
-        def on_the_bus(self):
-            return frozenset()
 
-    card = tmp_path / "card"
-    wakers = Wakers(via=Nobody(), udev=False, every=0.02, folders=[f"folder:{card}"])
-    wakers.watch(tmp_path)
+def test_damage_beside_ends_nothing(tmp_path):
+    class Beside:
+        folder, looks = tmp_path, 0
+
+        def look(self):
+            self.looks += 1
+            raise DamagedData("inbox.json is damaged")
+
+    scene = Scene(with_past(tmp_path / "w"))
+    beside = scene.watch._also = Beside()
+    scene.watch.begin()
+    for _ in range(3):
+        scene.watch.turn(most=0.01)
+    assert beside.looks == 4
+    assert scene.voice.notes == ["inbox.json is damaged"]
+    assert scene.watch._patience(None) > 10
+
+
+def test_a_phones_collection_that_a_program_here_has_open_is_no_endless_matter(scene):
+    edit(scene.world.desktop)
+    with hold(scene.world.phone):
+        scene.plugs.plug(scene.name)
+        scene.settle()
+        assert (scene.topics(), len(scene.runs)) == ([Topic.FAILED], 10)
+        for _ in range(3):
+            scene.clock.ahead += LONGEST_BACKOFF
+            scene.watch.turn(most=0.01)
+        assert len(scene.runs) == 10
+    scene.plugs.plug(scene.name)
+    scene.settle()
+    assert scene.topics() == [Topic.FAILED, Topic.DONE]
+
+
+def test_a_profile_that_comes_later_is_watched_too(scene):
+    watched = set()
+    scene.plugs.watch = watched.add
+    away = scene.world.desktop.parent.rename(scene.world.root / "away")
+    scene.watch._reload()
+    scene.watch.turn(most=0.01)
+    assert watched == set()
+    away.rename(scene.world.desktop.parent)
+    scene.watch.turn(most=0.01)
+    assert watched == {scene.world.desktop.parent}
+
+
+# ---- the real wakers
+
+
+class Nobody:
+    """Ways by which no phone is seen."""
+
+    def list_server(self):
+        return []
+
+    def list_usb(self):
+        return []
+
+    def on_the_bus(self):
+        return frozenset()
+
+
+@contextmanager
+def waking(via=None, **more):
+    wakers = Wakers(via=via or Nobody(), udev=False, every=0.02, **more)
     wakers.start()
     try:
-        assert wakers.here() == {}
-        card.mkdir()
-        hints = [wakers.hints.get(timeout=5)]
-        while any(hint.file for hint in hints[-1:]):
-            hints.append(wakers.hints.get(timeout=5))
-        assert wakers.here() == {f"folder:{card}": None}
-        (tmp_path / "collection.anki2-wal").write_text("x")
-        while hints[-1].file != tmp_path / "collection.anki2-wal":
-            hints.append(wakers.hints.get(timeout=5))
+        yield wakers
     finally:
         wakers.stop()
+
+
+def first(wakers, wanted):
+    """Return the first hint that is wanted."""
+    while True:
+        hint = wakers.hints.get(timeout=20)
+        if wanted(hint):
+            return hint
+
+
+def test_a_folder_that_is_mounted_is_noticed(tmp_path):
+    card = tmp_path / "card"
+    card.mkdir()  # a mount point with nothing on it
+    with waking(folders=[f"folder:{card}"]) as wakers:
+        assert wakers.here() == {}
+        (card / "AnkiDroid").mkdir()
+        assert first(wakers, lambda hint: hint.fresh).fresh == {f"folder:{card}"}
+        assert wakers.here() == {f"folder:{card}": None}
+
+
+def test_one_that_was_unmounted_and_mounted_in_between_is_another(tmp_path, quick):
+    for folder in (tmp_path / "one", quick / "two"):
+        (folder / "AnkiDroid").mkdir(parents=True)
+    card = tmp_path / "card"
+    card.symlink_to(tmp_path / "one")
+    before = mounted([f"folder:{card}"])
+    assert mounted([f"folder:{card}"]) == before
+    card.unlink()
+    card.symlink_to(quick / "two")
+    after = mounted([f"folder:{card}"])
+    assert before.keys() == after.keys()
+    assert (tmp_path.stat().st_dev == quick.stat().st_dev) == (before == after)
+
+
+def test_a_dead_mount_is_none(monkeypatch, tmp_path):
+    def dead(_path):
+        raise OSError(107, "Transport endpoint is not connected")
+
+    monkeypatch.setattr("usbsync.device.watch.os.scandir", dead)
+    assert mounted([f"folder:{tmp_path}"]) == {}
+
+
+def test_a_server_that_ends_in_the_middle_of_an_answer_is_asked_again(tmp_path):
+    class Restarting(Nobody):
+        asked = 0
+
+        def list_server(self):
+            self.asked += 1
+            return [Seen("adb:A", "A", State.READY)] if self.asked > 3 else gone()
+
+    with waking(Restarting()) as wakers:
+        assert first(wakers, lambda hint: hint.file is None)
+        assert list(wakers.here()) == ["A"]
+
+
+def test_a_file_that_changes_is_told_and_one_that_is_only_looked_at_is_not(tmp_path):
+    """Looking whether a collection is open must wake nobody, or the watch would keep itself awake for ever."""
+    collection = fresh(tmp_path / "collection.anki2")
+    with waking() as wakers:
+        wakers.watch(tmp_path)
+        for _ in range(3):
+            assert not is_open(collection)
+        (tmp_path / "last").write_text("x")
+        told = []
+        first(wakers, lambda hint: told.append(hint.file) or hint.file == tmp_path / "last")
+        assert collection not in told
+        collection.with_name("collection.anki2-wal").write_text("x")
+        first(wakers, lambda hint: hint.file == tmp_path / "collection.anki2-wal")
+
+
+def test_where_the_kernel_watches_no_more_folders_they_are_looked_at(tmp_path, monkeypatch):
+    def full(*_args, **_more):
+        raise OSError(28, "inotify watch limit reached")
+
+    monkeypatch.setattr("usbsync.device.watch.Observer.schedule", full)
+    with waking() as wakers:
+        wakers.watch(tmp_path)
+        (tmp_path / "collection.anki2").write_text("x")
+        first(wakers, lambda hint: hint.file == tmp_path / "collection.anki2")
 
 
 def test_the_watch_ends_when_it_is_told_to(scene):

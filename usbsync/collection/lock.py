@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 LOCK_START = 0x40000000
 LOCK_LENGTH = 512  # PENDING, RESERVED and SHARED
 
+_LOOKING = os.O_RDONLY if sys.platform == "linux" else os.O_RDWR
+"""Where only to ask needs no right to write: closing what was open for writing tells all who watch the file, us too."""
+
 _TAKEN = frozenset({errno.EACCES, errno.EAGAIN, errno.EDEADLK})  # Windows says EDEADLK after its own retries
 
 
@@ -147,11 +150,11 @@ def hold(path: Path) -> Iterator[None]:
 def is_open(path: Path) -> bool:
     """Say whether a program has a collection open, without being in anybody's way where the kernel can tell (Linux).
 
-    Elsewhere the lock is taken for a moment. A file that is absent, or that we may not write, is not open.
+    Elsewhere the lock is taken for a moment. A file that is absent, or that we may not open, is not open.
     """
     fd = None
     try:
-        fd = _open(path)
+        fd = _open(path, _LOOKING)
         return fd is not None and _is_locked(fd)
     except (OSError, UsageError):
         return False
@@ -176,12 +179,9 @@ def _open_locked(path: Path) -> int | None:
         os.close(fd)
 
 
-def _open(path: Path) -> int | None:
-    flags = (
-        os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
-    )  # a write lock needs write access
+def _open(path: Path, access: int = os.O_RDWR) -> int | None:  # a write lock needs write access
     try:
-        return os.open(path, flags)
+        return os.open(path, access | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -5,18 +5,23 @@ All of it ends as hints in one queue, from threads of their own; a hint says onl
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Protocol
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver
+from watchdog.observers.polling import PollingObserver
 
 from usbsync.device.detect import SeenPhone, seen_phones
+from usbsync.errors import UsbsyncError
 from usbsync.transport import ways
 from usbsync.transport.paths import said
 
@@ -63,57 +68,91 @@ class Wakers:
         self._udev = _UDEV.exists() and sys.platform == "linux" if udev is None else udev
         self._every = every
         self._stop = threading.Event()
-        self._files = Observer()
+        self._files: list[BaseObserver] = []
         self._watched: set[Path] = set()
-        self._mounted: frozenset[str] = frozenset()
+        self._mounted: Mapping[str, int] = {}
         self._stops: list[Callable[[], None]] = []
 
     def start(self) -> None:
         """Begin to listen; what happens from here on is not missed."""
-        self._files.start()
         if self._udev:
             self._stops.append(_listen(self.hints.put))
-        before = self._look()
-        poll = threading.Thread(target=self._poll, args=(before,), name="usbsync-poll", daemon=True)
-        poll.start()
+        self._mounted = mounted(self.folders)
+        self._begin(self._poll_phones, self._look(_Look()))
+        self._begin(self._poll_folders)  # apart: a dead mount may hang whoever looks at it
 
     def stop(self) -> None:
         """End all threads; nothing is waited for that may hang in a dead mount."""
         self._stop.set()
-        self._files.stop()
-        for stop in self._stops:
+        for stop in (*self._stops, *(files.stop for files in self._files)):
             stop()
 
     def watch(self, folder: Path) -> None:
         """Give hints about the files of a folder, not of those below it; again and again for one is no matter."""
         if folder not in self._watched and folder.is_dir():
-            self._files.schedule(_Handler(self.hints.put), str(folder))
             self._watched.add(folder)
+            try:
+                self._observe(folder, Observer())
+            except OSError:  # no inotify watches are left, or a file system that has none
+                self._observe(folder, PollingObserver(timeout=self._every))
 
     def here(self) -> Mapping[str, SeenPhone | None]:
         """Return the phones that are plugged in, by name; None for a mounted folder."""
         seen = {phone.serial: phone for phone in seen_phones(via=self._via)}
         return {**seen, **dict.fromkeys(self._mounted)}
 
-    def _poll(self, before: _Look) -> None:
+    def _observe(self, folder: Path, files: BaseObserver) -> None:
+        files.schedule(_Handler(self.hints.put), str(folder))
+        files.start()
+        self._files.append(files)
+
+    def _begin(self, poll: Callable[..., None], *given: object) -> None:
+        threading.Thread(target=poll, args=given, name=f"usbsync{poll.__name__}", daemon=True).start()
+
+    def _poll_phones(self, before: _Look) -> None:
         while not self._stop.wait(self._every):
-            now = self._look()
+            now = self._look(before)
             if now != before:
                 fresh = now.server.keys() if now.bus - before.bus else set[str]()
                 self.hints.put(Hint(fresh=frozenset(fresh)))
             before = now
 
-    def _look(self) -> _Look:
-        self._mounted = frozenset(name for name in self.folders if Path(name.removeprefix(FOLDER)).is_dir())
-        bus = frozenset[tuple[int, int]]() if self._udev else self._via.on_the_bus()
-        return _Look({seen.serial: seen.state for seen in self._via.list_server()}, bus, self._mounted)
+    def _poll_folders(self) -> None:
+        """Look for mounts; one that went and came in between is another, and new."""
+        while not self._stop.wait(self._every):
+            before, self._mounted = self._mounted, mounted(self.folders)
+            if self._mounted != before:
+                fresh = {name for name, device in self._mounted.items() if before.get(name) != device}
+                self.hints.put(Hint(fresh=frozenset(fresh)))
+
+    def _look(self, before: _Look) -> _Look:
+        """Look at the bus and at the server's list; what cannot be told now is taken to be as before."""
+        bus, server = before.bus, before.server
+        with suppress(UsbsyncError, OSError):
+            bus = frozenset() if self._udev else self._via.on_the_bus()
+        with suppress(UsbsyncError, OSError):
+            server = {seen.serial: seen.state for seen in self._via.list_server()}
+        return _Look(server, bus)
 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    server: Mapping[str, str]
-    bus: frozenset[tuple[int, int]]
-    mounted: frozenset[str]
+    server: Mapping[str, str] = field(default_factory=dict)
+    bus: frozenset[tuple[int, int]] = frozenset()
+
+
+def mounted(names: Collection[str]) -> dict[str, int]:
+    """Return the mounted phones' folders that are there, each with its file system's number.
+
+    A mount point with nothing mounted on it is an empty folder; a dead mount answers with errors.
+    """
+    found = {}
+    for name in names:
+        path = Path(name.removeprefix(FOLDER))
+        with suppress(OSError), os.scandir(path) as entries:
+            if any(entries):
+                found[name] = path.stat().st_dev
+    return found
 
 
 class _Handler(FileSystemEventHandler):

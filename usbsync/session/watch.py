@@ -14,11 +14,9 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
-from usbsync.collection.lock import is_open
 from usbsync.core import watching as core
-from usbsync.core.conflict import Side
 from usbsync.core.watching import Event, Phone, Topic, Why
-from usbsync.device.desktop import DesktopReplica, find_desktop
+from usbsync.device.desktop import DesktopReplica
 from usbsync.device.detect import SeenPhone
 from usbsync.device.watch import Hint
 from usbsync.errors import (
@@ -36,23 +34,22 @@ from usbsync.errors import (
     WhichPhone,
 )
 from usbsync.session.consent import by_itself
+from usbsync.session.desk import Desk, changed, desktop_of
 from usbsync.session.options import Options
-from usbsync.session.replica import Replica
 from usbsync.session.report import Report, Result
-from usbsync.session.status import side_changed
 from usbsync.session.sync import sync
 from usbsync.session.talk import Silent, Talk
-from usbsync.state.ancestor import load_ancestor
 from usbsync.state.consent import NAME, Answer, Consent, load_consents, remember_consent
 from usbsync.state.files import private_folder
 from usbsync.state.home import state_home
-from usbsync.state.pair import known_pairs
-from usbsync.transport.ways import State, open_folder
+from usbsync.transport.ways import State
 
 GATHER = 0.3
 """Seconds in which hints are gathered: an event seldom comes alone."""
 LOOK_EVERY = 5.0
 """Seconds between two looks at whether Anki is still open, while that matters: one that was killed changes no file."""
+LONGEST_WAIT = 60.0
+"""Seconds until what went wrong in a folder beside is tried again."""
 
 About = Report | UsbsyncError | None
 
@@ -117,8 +114,9 @@ class Watch:
         self._seen: Mapping[str, SeenPhone | None] = {}
         self._consents: dict[str, Consent] = {}
         self._about: dict[str, About] = {}
-        self._open: dict[Path, bool] = {}
-        self._stamps: dict[Path, tuple[int, ...] | None] = {}
+        self._desk = Desk()
+        self._look_again: float | None = None
+        self._trouble = ""
 
     def run(self, until: Callable[[], bool] = lambda: False) -> None:
         """Watch until told otherwise, or interrupted."""
@@ -143,7 +141,8 @@ class Watch:
         files = {hint.file for hint in hints if hint.file}
         if self._home / NAME in files:
             self._reload()
-        if any(hint.file is None for hint in hints):
+        again = self._look_again is not None and self._look_again <= self._clock()
+        if again or any(hint.file is None for hint in hints):
             self._look(frozenset().union(*(hint.fresh for hint in hints)))
         self._look_at_anki()
         for name in list(self.phones):
@@ -154,7 +153,12 @@ class Watch:
     def _look_beside(self) -> None:
         if self._also:
             self._source.watch(self._also.folder)  # it may have come only now
-            self._also_due = self._clock() + self._also.look()
+            wait = LONGEST_WAIT
+            try:
+                wait = self._also.look()
+            except (UsbsyncError, OSError) as error:
+                self._once(error)
+            self._also_due = self._clock() + wait
 
     # ---- waiting
 
@@ -163,7 +167,8 @@ class Watch:
         due = core.next_due(self.phones)
         waits = [] if due is None else [max(0.0, due - self._clock())]
         waits += [max(0.0, self._also_due - self._clock())] if self._also else []
-        waits += [LOOK_EVERY] if any(self._open.values()) and self.phones else []
+        waits += [LOOK_EVERY] if self._desk.at_work and self.phones else []
+        waits += [] if self._look_again is None else [max(0.0, self._look_again - self._clock())]
         return min([*waits, *([] if most is None else [most])], default=None)
 
     def _gather(self, patience: float | None) -> list[Hint]:
@@ -181,7 +186,7 @@ class Watch:
 
     def _look(self, fresh: frozenset[str]) -> None:
         """Find out who came and who left; a phone that was plugged in anew left in between."""
-        before, self._seen = self._seen, self._source.here()
+        before, self._seen = self._seen, self._here()
         for name in [name for name in self.phones if name not in self._seen or name in fresh]:
             self._happens(name, core.Left())
             del self.phones[name]
@@ -192,6 +197,22 @@ class Watch:
                 self._came(name)
             elif _state(seen) != _state(before.get(name)):
                 self._happens(name, core.Moved())
+
+    def _here(self) -> Mapping[str, SeenPhone | None]:
+        """Return who is here; where that cannot be told (an adb server just ends), who was, and look again soon."""
+        self._look_again = None
+        try:
+            return self._source.here()
+        except (UsbsyncError, OSError) as error:
+            self._once(error)
+            self._look_again = self._clock() + LOOK_EVERY
+            return self._seen
+
+    def _once(self, error: Exception) -> None:
+        """Write a line about what is wrong, once while it is the same."""
+        if str(error) != self._trouble:
+            self._trouble = str(error)
+            self._voice.note(self._trouble)
 
     def _came(self, name: str) -> None:
         self._look_at_anki()
@@ -225,59 +246,30 @@ class Watch:
         self._source.folders = [name for name in allowed if name.startswith("folder:")]
         for name in list(self.phones):
             self._happens(name, core.Allowed() if name in allowed else core.Revoked())
-        for name in allowed:
-            if found := self._desktop(name):
-                self._source.watch(found.folder)
 
     def _look_at_anki(self) -> None:
         """Find out whether Anki was opened or closed."""
         allowed = [name for name in self._consents if by_itself(self._consents, name)]
-        collections = {found.collection for name in allowed if (found := self._desktop(name))}
-        for collection in collections:
-            was, now = self._open.get(collection, False), is_open(collection)
-            stamp = None if now else _stamp(collection)
-            written = not now and self._stamps.get(collection, stamp) != stamp
-            self._open[collection], self._stamps[collection] = now, stamp
-            if (
-                was != now or written
-            ):  # written: it was open too shortly to be seen, or another phone brought news
-                self._anki_moved(collection, now=now)
+        desktops = {found.collection: found for name in allowed if (found := self._desktop(name))}
+        for found in desktops.values():
+            self._source.watch(found.folder)  # it may have come only now
+        for collection, is_open_now in self._desk.look(desktops).items():
+            self._anki_moved(collection, now=is_open_now)
 
     def _anki_moved(self, collection: Path, *, now: bool) -> None:
         for name in list(self.phones):
             found = self._desktop(name)
             if found and found.collection == collection:
-                closed = core.AnkiClosed(changed=not now and self._changed(found, name))
+                closed = core.AnkiClosed(changed=not now and changed(found, name, self._home))
                 self._happens(name, core.AnkiOpened() if now else closed)
 
     def _anki_open(self, name: str) -> bool:
         found = self._desktop(name)
-        return bool(found and self._open.get(found.collection))
+        return found is not None and self._desk.is_open(found.collection)
 
     def _desktop(self, name: str) -> DesktopReplica | None:
         """Return the collection that a phone is synced with: that for which it was allowed."""
-        options = self._options_for(name)
-        try:
-            return find_desktop(
-                collection=options.collection, profile=options.profile, environ=options.environ
-            )
-        except UsbsyncError:
-            return None  # the sync will say it
-
-    def _changed(self, found: DesktopReplica, name: str) -> bool:
-        """Say whether the desktop is not as the last sync with this phone left it; where that is unknown, yes."""
-        phone = name.removeprefix("folder:")
-        for pair in known_pairs(self._home):
-            if pair.desktop == str(found.collection) and (
-                pair.phone == phone or pair.phone.startswith(f"{phone}:")
-            ):
-                try:
-                    ancestor, home = load_ancestor(pair), open_folder(found.folder)
-                    place = (f"/{found.collection.name}", f"/{found.media_folder.name}")
-                    return ancestor is None or side_changed(Replica(Side.DESKTOP, home, *place), ancestor)
-                except UsbsyncError:
-                    return True
-        return True
+        return desktop_of(self._options_for(name))
 
     # ---- doing
 
@@ -296,16 +288,21 @@ class Watch:
     def _sync(self, name: str) -> None:
         self._voice.note(f"{name}: syncing")
         if self.phones[name].failures:  # the way to it may be another one now: an adb server came or went
-            self._seen = {**self._seen, **self._source.here()}
+            self._seen = {**self._seen, **self._here()}
         about = self._about[name] = self._outcome(name)
         if isinstance(about, UsbsyncError):
             self._voice.note(f"{name}: {about}")
-            if isinstance(about, AnkiOpen) and (found := self._desktop(name)):
-                self._open[found.collection] = True
-            self._happens(name, core.Failed(why(about)))
+            self._look_at_anki()
+            self._happens(name, core.Failed(self._why(name, about)))
         else:
             self._voice.note(f"{name}: {about.result.value}")
             self._happens(name, core.Done(news=about.result is not Result.UNCHANGED))
+
+    def _why(self, name: str, error: UsbsyncError) -> Why:
+        """Say why; what is open may also be the phone's own collection, in a folder, or be closed again by now."""
+        if isinstance(error, AnkiOpen) and not self._anki_open(name):
+            return Why.PASSING
+        return why(error)
 
     def _outcome(self, name: str) -> Report | UsbsyncError:
         """Sync, and return what became of it: nothing that goes wrong in a sync ends the watch."""
@@ -343,15 +340,6 @@ def why(error: UsbsyncError) -> Why:
         case PhoneFailed():
             return Why.CABLE
     return Why.FINAL
-
-
-def _stamp(path: Path) -> tuple[int, ...] | None:
-    """Tell a file from what it was before."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _state(seen: SeenPhone | None) -> State | None:
