@@ -16,7 +16,7 @@ from worlds import add_note, editing
 
 from usbsync.collection.lock import hold, is_open
 from usbsync.core.watching import LONGEST_BACKOFF, Standing, Topic
-from usbsync.device.watch import Hint, Wakers, mounted
+from usbsync.device.watch import Hint, Wakers, _tell, mounted
 from usbsync.errors import DamagedData, PhoneGone, PhoneUnauthorized
 from usbsync.session.consent import answer, revoke
 from usbsync.session.report import Report, Result
@@ -434,10 +434,11 @@ def test_one_that_was_unmounted_and_mounted_in_between_is_another(tmp_path, quic
     card = tmp_path / "card"
     card.symlink_to(tmp_path / "one")
     before = mounted([f"folder:{card}"])
-    assert mounted([f"folder:{card}"]) == before
+    (tmp_path / "one" / "AnkiDroid").rmdir()  # there already, it is not listed again
+    assert mounted([f"folder:{card}"], before) == before
     card.unlink()
     card.symlink_to(quick / "two")
-    after = mounted([f"folder:{card}"])
+    after = mounted([f"folder:{card}"], before)
     assert before.keys() == after.keys()
     assert (tmp_path.stat().st_dev == quick.stat().st_dev) == (before == after)
 
@@ -461,6 +462,54 @@ def test_a_server_that_ends_in_the_middle_of_an_answer_is_asked_again(tmp_path):
     with waking(Restarting()) as wakers:
         assert first(wakers, lambda hint: hint.file is None)
         assert list(wakers.here()) == ["A"]
+
+
+class Device:
+    """What udev tells of one."""
+
+    def __init__(self, action, interfaces=":ff4201:", serial=b"A"):
+        self.action, self.attributes = action, {"serial": serial}
+        self.properties = {"ID_USB_INTERFACES": interfaces}
+
+
+@pytest.mark.parametrize(
+    ("device", "hints"),
+    [
+        (Device("add"), [Hint(fresh=frozenset({"A"}))]),
+        (Device("change"), [Hint()]),
+        (Device("remove"), [Hint()]),
+        (Device("add", ":080650:"), []),
+        (Device("add", None), []),
+        (Device("add", serial="not bytes"), [Hint()]),
+    ],
+)
+def test_what_udev_tells_becomes_a_hint_and_what_makes_no_sense_a_look(device, hints):
+    told = []
+    _tell(device, told.append)
+    assert told == hints
+
+
+def test_a_listener_that_ended_is_begun_again(monkeypatch):
+    """The kernel's queue ran over: what was told meanwhile is lost, so all is looked at."""
+    begun = []
+
+    class Listener:
+        def __init__(self, _put):
+            begun.append(self)
+
+        def is_alive(self):
+            return len(begun) > 1
+
+        def send_stop(self):
+            begun.append("stopped")
+
+    monkeypatch.setattr("usbsync.device.watch._listening", Listener)
+    wakers = Wakers(via=Nobody(), udev=True, every=0.02)
+    wakers.start()
+    assert wakers.hints.get(timeout=20) == Hint()
+    wakers.stop()
+    assert len(begun) == 3
+    assert wakers.hints.empty()
 
 
 def test_a_file_that_changes_is_told_and_one_that_is_only_looked_at_is_not(tmp_path):

@@ -13,7 +13,7 @@ from usbsync.core.conflict import Weight
 from usbsync.core.watching import Topic
 from usbsync.errors import UsbsyncError
 from usbsync.session.report import Report
-from usbsync.session.watch import About
+from usbsync.session.watch_needs import About
 
 _WHERE = ("/org/freedesktop/Notifications", "org.freedesktop.Notifications")
 _SECONDS = 3.0

@@ -71,12 +71,11 @@ class Wakers:
         self._files: list[BaseObserver] = []
         self._watched: set[Path] = set()
         self._mounted: Mapping[str, int] = {}
-        self._stops: list[Callable[[], None]] = []
+        self._udev_listener: Any = None
 
     def start(self) -> None:
         """Begin to listen; what happens from here on is not missed."""
-        if self._udev:
-            self._stops.append(_listen(self.hints.put))
+        self._listen()
         self._mounted = mounted(self.folders)
         self._begin(self._poll_phones, self._look(_Look()))
         self._begin(self._poll_folders)  # apart: a dead mount may hang whoever looks at it
@@ -84,8 +83,10 @@ class Wakers:
     def stop(self) -> None:
         """End all threads; nothing is waited for that may hang in a dead mount."""
         self._stop.set()
-        for stop in (*self._stops, *(files.stop for files in self._files)):
-            stop()
+        for files in self._files:
+            files.stop()
+        if self._udev_listener:
+            self._udev_listener.send_stop()
 
     def watch(self, folder: Path) -> None:
         """Give hints about the files of a folder, not of those below it; again and again for one is no matter."""
@@ -101,6 +102,13 @@ class Wakers:
         seen = {phone.serial: phone for phone in seen_phones(via=self._via)}
         return {**seen, **dict.fromkeys(self._mounted)}
 
+    def _listen(self) -> None:
+        """Have udev tell, again where its listener ended (the kernel's queue ran over: anything may have happened)."""
+        if self._udev and not (self._udev_listener and self._udev_listener.is_alive()):
+            again, self._udev_listener = self._udev_listener is not None, _listening(self.hints.put)
+            if again:
+                self.hints.put(Hint())
+
     def _observe(self, folder: Path, files: BaseObserver) -> None:
         files.schedule(_Handler(self.hints.put), str(folder))
         files.start()
@@ -111,6 +119,7 @@ class Wakers:
 
     def _poll_phones(self, before: _Look) -> None:
         while not self._stop.wait(self._every):
+            self._listen()
             now = self._look(before)
             if now != before:
                 fresh = now.server.keys() if now.bus - before.bus else set[str]()
@@ -120,7 +129,7 @@ class Wakers:
     def _poll_folders(self) -> None:
         """Look for mounts; one that went and came in between is another, and new."""
         while not self._stop.wait(self._every):
-            before, self._mounted = self._mounted, mounted(self.folders)
+            before, self._mounted = self._mounted, mounted(self.folders, self._mounted)
             if self._mounted != before:
                 fresh = {name for name, device in self._mounted.items() if before.get(name) != device}
                 self.hints.put(Hint(fresh=frozenset(fresh)))
@@ -141,18 +150,25 @@ class _Look:
     bus: frozenset[tuple[int, int]] = frozenset()
 
 
-def mounted(names: Collection[str]) -> dict[str, int]:
+def mounted(names: Collection[str], before: Mapping[str, int] | None = None) -> dict[str, int]:
     """Return the mounted phones' folders that are there, each with its file system's number.
 
-    A mount point with nothing mounted on it is an empty folder; a dead mount answers with errors.
+    A mount point with nothing mounted on it is an empty folder; a dead mount answers with errors. One that was there
+    `before` is not listed again: by MTP that is work for the phone.
     """
     found = {}
     for name in names:
         path = Path(name.removeprefix(FOLDER))
-        with suppress(OSError), os.scandir(path) as entries:
-            if any(entries):
-                found[name] = path.stat().st_dev
+        with suppress(OSError):
+            device = path.stat().st_dev
+            if (before or {}).get(name) == device or _holds_any(path):
+                found[name] = device
     return found
+
+
+def _holds_any(folder: Path) -> bool:
+    with os.scandir(folder) as entries:
+        return any(entries)
 
 
 class _Handler(FileSystemEventHandler):
@@ -166,21 +182,31 @@ class _Handler(FileSystemEventHandler):
                 self._put(Hint(file=Path(str(path))))
 
 
-def _listen(put: Callable[[Hint], None]) -> Callable[[], None]:
-    """Have udev tell of USB phones, its rules applied; returns what ends it."""
+def _listening(put: Callable[[Hint], None]) -> Any:
+    """Have udev tell of USB phones, its rules applied; returns the thread that listens."""
     import pyudev  # noqa: PLC0415 - Linux only
 
     monitor = pyudev.Monitor.from_netlink(pyudev.Context())
     monitor.filter_by("usb", "usb_device")
     observer = pyudev.MonitorObserver(monitor, callback=lambda device: _tell(device, put), daemon=True)
     observer.start()
-    return observer.send_stop  # type: ignore[no-any-return]
+    return observer
 
 
 def _tell(device: Any, put: Callable[[Hint], None]) -> None:
     """Turn one uevent into a hint; one of a device that is no phone is passed over, where that can be known."""
+    try:
+        hint = _hint(device)
+    except Exception:  # noqa: BLE001 - it is gone again, or says what is no text: whoever looks will see
+        hint = Hint()
+    if hint:
+        put(hint)
+
+
+def _hint(device: Any) -> Hint | None:
     if device.action == "remove":
-        put(Hint())
-    elif _ADB in (device.properties.get("ID_USB_INTERFACES") or ""):
-        serial = said(device.attributes.get("serial") or b"", most=64)
-        put(Hint(fresh=frozenset({serial}) if device.action == "add" else frozenset()))
+        return Hint()
+    if _ADB not in (device.properties.get("ID_USB_INTERFACES") or ""):
+        return None
+    serial = said(device.attributes.get("serial") or b"", most=64)
+    return Hint(fresh=frozenset({serial}) if device.action == "add" else frozenset())

@@ -8,37 +8,24 @@ from __future__ import annotations
 import sys
 import time
 import traceback
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from typing import Protocol
+from queue import Empty
 
 from usbsync.core import watching as core
-from usbsync.core.watching import Event, Phone, Topic, Why
+from usbsync.core.watching import Event, Phone, Why
 from usbsync.device.desktop import DesktopReplica
 from usbsync.device.detect import SeenPhone
 from usbsync.device.watch import Hint
-from usbsync.errors import (
-    AnkiOpen,
-    Busy,
-    NoPhone,
-    NoSpace,
-    PhoneClaimed,
-    PhoneFailed,
-    PhoneLocked,
-    PhoneOffline,
-    PhoneRefused,
-    PhoneUnauthorized,
-    UsbsyncError,
-    WhichPhone,
-)
+from usbsync.errors import AnkiOpen, PhoneFailed, UsbsyncError
 from usbsync.session.consent import by_itself
 from usbsync.session.desk import Desk, changed, desktop_of
 from usbsync.session.options import Options
 from usbsync.session.report import Report, Result
 from usbsync.session.sync import sync
-from usbsync.session.talk import Silent, Talk
+from usbsync.session.talk import Talk
+from usbsync.session.watch_needs import About, Also, Source, Unwatched, Voice, why
 from usbsync.state.consent import NAME, Answer, Consent, load_consents, remember_consent
 from usbsync.state.files import private_folder
 from usbsync.state.home import state_home
@@ -50,48 +37,6 @@ LOOK_EVERY = 5.0
 """Seconds between two looks at whether Anki is still open, while that matters: one that was killed changes no file."""
 LONGEST_WAIT = 60.0
 """Seconds until what went wrong in a folder beside is tried again."""
-
-About = Report | UsbsyncError | None
-
-
-class Voice(Protocol):
-    """Whoever tells the person."""
-
-    def tell(self, phone: str, topic: Topic, about: About) -> None:
-        """Tell of a phone."""
-
-    def note(self, text: str) -> None:
-        """Write a line for who looks at the journal."""
-
-
-class Source(Protocol):
-    """What wakes the watch: `device.watch.Wakers`; tests give their own."""
-
-    hints: SimpleQueue[Hint]
-    folders: Collection[str]
-
-    def start(self) -> None:
-        """Begin to listen."""
-
-    def stop(self) -> None:
-        """End it."""
-
-    def watch(self, folder: Path) -> None:
-        """Give hints about the files of a folder."""
-
-    def here(self) -> Mapping[str, SeenPhone | None]:
-        """Return the phones that are plugged in; None for a mounted folder."""
-
-
-class Also(Protocol):
-    """A folder that is looked at besides: `session.inbox.Inbox`."""
-
-    @property
-    def folder(self) -> Path:
-        """Where something may happen."""
-
-    def look(self) -> float:
-        """Do what there is to do; returns the seconds after which to look again."""
 
 
 class Watch:
@@ -307,7 +252,7 @@ class Watch:
     def _outcome(self, name: str) -> Report | UsbsyncError:
         """Sync, and return what became of it: nothing that goes wrong in a sync ends the watch."""
         try:
-            return self._run(self._options_for(name), _Watched(self._voice, self._asked(name)))
+            return self._run(self._options_for(name), Unwatched(self._voice, self._asked(name)))
         except UsbsyncError as error:
             return error
         except OSError as error:
@@ -326,36 +271,5 @@ class Watch:
         return replace(self._options, device=seen.spec if seen else name, collection=collection)
 
 
-def why(error: UsbsyncError) -> Why:
-    """Say whether it may be another thing the next time."""
-    match error:
-        case AnkiOpen():
-            return Why.ANKI_OPEN
-        case PhoneUnauthorized():
-            return Why.TAP
-        case NoSpace() | PhoneRefused() | WhichPhone():
-            return Why.FINAL
-        case PhoneClaimed() | PhoneLocked() | PhoneOffline() | NoPhone() | Busy():
-            return Why.PASSING
-        case PhoneFailed():
-            return Why.CABLE
-    return Why.FINAL
-
-
 def _state(seen: SeenPhone | None) -> State | None:
     return seen.state if seen else None
-
-
-class _Watched(Silent):
-    """Nobody is watching a sync that came about by itself; what is worth a line goes to the journal."""
-
-    def __init__(self, voice: Voice, asked: Callable[[], None]) -> None:
-        self._voice, self._asked = voice, asked
-
-    def note(self, text: str) -> None:
-        """Write a line."""
-        self._voice.note(text)
-
-    def waiting(self) -> None:
-        """Say what to tap."""
-        self._asked()
