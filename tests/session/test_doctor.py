@@ -646,6 +646,14 @@ def test_what_is_wrong_with_the_phone_or_the_memory_is_named(rigged, broken, lin
 
 
 @pytest.mark.adbd
+def test_a_phone_that_nobody_unlocked_since_its_start(rigged, monkeypatch):
+    monkeypatch.setattr("usbsync.device.locked._STORAGE", "/storage/encrypted")
+    (found,) = worst(examined(case_of(rigged)))
+    assert (found.link, found.code) == ("connection", 6)
+    assert "unlock the phone once" in found.todo
+
+
+@pytest.mark.adbd
 def test_two_apps_with_a_folder_each_are_a_persons_choice(rigged):
     with with_packages(rigged, "com.ichi2.anki", "com.ichi2.anki.a"), two_folders(rigged, None):
         (found,) = worst(examined(case_of(rigged)))

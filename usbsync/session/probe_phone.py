@@ -12,6 +12,7 @@ from usbsync.collection.lock import hold
 from usbsync.device.ankidroid import find_phone, installed, version_of
 from usbsync.device.app import AppControl
 from usbsync.device.detect import open_phone
+from usbsync.device.locked import check_unlocked
 from usbsync.device.shell import shell_of
 from usbsync.device.spec import Folder
 from usbsync.device.writing import write_test
@@ -47,6 +48,7 @@ def connection(case: Case) -> Said:
         )
 
     case.link = open_phone(case.spec, on_waiting=waiting, via=case.via)
+    check_unlocked(case.link)
     if isinstance(case.link, Mendable):
         return warning(case.link.limits, "turn on USB debugging where you can")
     return Said(f"{case.link.identity} answers")
