@@ -68,6 +68,7 @@ class Stubborn:
 
     name = "stubborn"
     features = frozenset[str]()
+    lanes = 1
 
     def __init__(self) -> None:
         self.asked = 0

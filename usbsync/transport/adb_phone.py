@@ -12,8 +12,9 @@ from usbsync.errors import DamagedData, PhoneRefused
 from usbsync.transport import shell
 from usbsync.transport.base import Completed, Kind, Push, Rename
 from usbsync.transport.delta import Delta
+from usbsync.transport.lanes import Lanes
 from usbsync.transport.paths import checked, encoded, parent, said, shown
-from usbsync.transport.sync import Sync, refusal
+from usbsync.transport.sync import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -91,7 +92,8 @@ class AdbTransport:
     def __init__(self, opener: Opener, *, patience: float = 30.0) -> None:
         self._opener = opener
         self._patience = patience
-        self._sync = Sync(opener, patience=patience)
+        self._lanes = Lanes(opener, patience=patience)
+        self._sync = self._lanes.first
         self._delta = Delta(opener)
         hello = shell.run(opener, _HELLO, seconds=max(60.0, patience)).stdout.strip()
         self._identity = hello.decode() if _SERIAL.fullmatch(hello) else opener.name
@@ -131,7 +133,7 @@ class AdbTransport:
 
     def pull(self, wanted: Iterable[Pull], on_bytes: OnBytes) -> None:
         """Copy files from the phone, by blocks where there is a base; each is complete and durable on return."""
-        self._sync.pull([pull for pull in wanted if not self._pull_blocks(pull, on_bytes)], on_bytes)
+        self._lanes.pull([pull for pull in wanted if not self._pull_blocks(pull, on_bytes)], on_bytes)
 
     def push(self, files: Iterable[Push], on_bytes: OnBytes) -> None:
         """Copy files to the phone, readable and writable by its app; parent folders must exist."""
@@ -192,7 +194,7 @@ class AdbTransport:
 
     def close(self) -> None:
         """Release the link; safe to call twice and after any failure."""
-        self._sync.close()
+        self._lanes.close()
         self._opener.close()
 
     def _pull_blocks(self, pull: Pull, on_bytes: OnBytes) -> bool:
@@ -200,7 +202,7 @@ class AdbTransport:
 
     def _push_whole(self, pushes: Sequence[Push], on_bytes: OnBytes) -> None:
         if pushes:
-            self._sync.push(pushes, on_bytes, mode=MODE)
+            self._lanes.push(pushes, on_bytes, mode=MODE)
             self._let_group_in([push.target for push in pushes])
 
     def _is_folder(self, path: str) -> bool:

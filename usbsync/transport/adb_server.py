@@ -67,6 +67,11 @@ class Server:
         """What the phone and the server both offer."""
         return self._features
 
+    @property
+    def lanes(self) -> int:
+        """Each stream waits for the phone after every packet, so that one alone leaves the cable idle (lanes.py)."""
+        return 2
+
     def open(self, service: bytes, seconds: float) -> SocketStream:
         """Open a service on the phone; a server or phone that was there before, and is not now, is PhoneGone."""
         try:

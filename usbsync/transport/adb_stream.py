@@ -137,6 +137,11 @@ class Streams:
         """What the phone's banner offered."""
         return self.link.features
 
+    @property
+    def lanes(self) -> int:
+        """One fills the link, and one thread at a time has it."""
+        return 1
+
     def open(self, service: bytes, seconds: float) -> Stream:
         """Open a service; PhoneRefused when the phone closes it at once."""
         self._last += 1

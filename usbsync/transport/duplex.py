@@ -48,6 +48,10 @@ class Opener(Protocol):
     def features(self) -> frozenset[str]:
         """What the phone's adbd offers (`stat_v2`, `ls_v2`, `shell_v2`, ...)."""
 
+    @property
+    def lanes(self) -> int:
+        """How many streams are worth having at once; each of more than one may have a thread of its own."""
+
     def open(self, service: bytes, seconds: float) -> Duplex:
         """Open a service (`sync:`, `shell,v2,raw:...`); PhoneRefused when the phone will not."""
 

@@ -40,6 +40,11 @@ class Pulsed:
         """The inner opener's."""
         return self.inner.features
 
+    @property
+    def lanes(self) -> int:
+        """The inner opener's."""
+        return self.inner.lanes
+
     def open(self, service: bytes, seconds: float) -> PulsedStream:
         """Open a service, which takes a phone that is there but a moment."""
         enough = min(max(seconds, ANSWER), QUIET + ANSWER)
