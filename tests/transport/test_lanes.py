@@ -49,9 +49,7 @@ def lanes(*each: Lane) -> Lanes:
 def test_each_file_goes_over_one_lane_and_is_counted_once(count):
     each, moved = [Lane() for _ in range(count)], []
     lanes(*each).pull(MANY, moved.append)
-    assert sorted(file.source for lane in each for file in lane.files) == sorted(
-        file.source for file in MANY
-    )
+    assert sorted(file.source for lane in each for file in lane.files) == sorted(file.source for file in MANY)
     assert sum(moved) == len(MANY)
     assert all(len(lane.files) >= len(MANY) // count for lane in each)
 

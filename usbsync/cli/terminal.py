@@ -7,23 +7,39 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
     DownloadColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
+    Task,
     TaskID,
     TextColumn,
+    TimeRemainingColumn,
     TransferSpeedColumn,
 )
 from rich.prompt import Confirm, Prompt
+from rich.text import Text
 
 from usbsync.cli.compare import Comparison
 from usbsync.core.asking import Answer, Choice, Question, read_answer
 from usbsync.core.first import First
 from usbsync.transport.base import OnBytes
+
+
+class _WhereKnown(ProgressColumn):
+    """A column for what moves bytes, and how many is known; other stages are only named."""
+
+    def __init__(self, inner: ProgressColumn) -> None:
+        super().__init__()
+        self._inner = inner
+
+    def render(self, task: Task) -> RenderableType:
+        """Draw the inner column, or nothing."""
+        return self._inner(task) if task.total else Text()
 
 
 class Terminal:
@@ -34,9 +50,10 @@ class Terminal:
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            DownloadColumn(),
-            TransferSpeedColumn(),
+            _WhereKnown(BarColumn(bar_width=24)),
+            _WhereKnown(DownloadColumn()),
+            _WhereKnown(TransferSpeedColumn()),
+            _WhereKnown(TimeRemainingColumn(compact=True)),
             console=self._console,
             transient=True,
             disable=quiet or not self._console.is_terminal,

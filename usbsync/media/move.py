@@ -76,11 +76,16 @@ def bytes_to_move(plan: MediaPlan, side: Side) -> int:
     return sum(step.file.size for step in plan.of(side) if isinstance(step, Add | Replace))
 
 
+def bytes_to_lose(plan: MediaPlan, side: Side) -> int:
+    """Return the bytes of what a replica has and is to lose: they go to the backup."""
+    return sum(step.old.size for step in plan.of(side) if isinstance(step, Replace | Delete))
+
+
 def fetch(plan: MediaPlan, places: Places, scratch: Path, on_bytes: OnBytes) -> None:
     """Bring what each replica lacks into its staging folder, and verify it there.
 
-    It goes through `scratch`, a private local folder, in pieces of about 64 MiB; `on_bytes` counts what is pulled
-    and what is pushed. What an earlier try has brought, and is whole, is not brought again. Raises PhoneFailed when
+    It goes through `scratch`, a private local folder, in pieces of about 64 MiB; `on_bytes` counts each file once, on
+    the phone's half of its way. What an earlier try has brought, and is whole, is not brought again. Raises PhoneFailed when
     what arrived is not what was listed.
     """
     for side in Side:
@@ -89,7 +94,7 @@ def fetch(plan: MediaPlan, places: Places, scratch: Path, on_bytes: OnBytes) -> 
             places[side].transport.make_folder(places[side].media)
             places[side].transport.make_folder(places[side].stage)
         for batch in _batches(_to_come(arrivals, places[side], on_bytes)):
-            _carry(batch, places[side.other], places[side], scratch, on_bytes)
+            _carry(batch, side, places, scratch, on_bytes)
 
 
 def steps(plan: MediaPlan, side: Side, home: Place) -> MediaSteps:
@@ -161,7 +166,7 @@ def _to_come(arrivals: Sequence[_Arrival], home: Place, on_bytes: OnBytes) -> li
     whole = {each.staged for each in likely if hashes.get(each.staged) == each.step.file.sha1}
     wanted = {each.staged for each in arrivals}
     home.transport.apply([Remove(path) for path, info in there.items() if _is_stray(info, path, wanted)])
-    on_bytes(2 * sum(each.step.file.size for each in likely if each.staged in whole))
+    on_bytes(sum(each.step.file.size for each in likely if each.staged in whole))
     return [each for each in arrivals if each.staged not in whole]
 
 
@@ -195,16 +200,22 @@ def _batches(arrivals: Sequence[_Arrival]) -> Iterator[list[_Arrival]]:
         yield batch
 
 
-def _carry(batch: Sequence[_Arrival], source: Place, target: Place, scratch: Path, on_bytes: OnBytes) -> None:
+def _carry(batch: Sequence[_Arrival], side: Side, places: Places, scratch: Path, on_bytes: OnBytes) -> None:
+    source, target = places[side.other], places[side]
+    pulled, pushed = (on_bytes, _uncounted) if side is Side.DESKTOP else (_uncounted, on_bytes)
     local = {arrival.staged: scratch / arrival.staged.rpartition("/")[2] for arrival in batch}
     try:
         wanted = [Pull(source.path(each.step.name), local[each.staged]) for each in batch]
-        source.transport.pull(wanted, bounded(on_bytes, sum(each.step.file.size for each in batch), _A_FILE))
-        target.transport.push([Push(local[each.staged], each.staged, each.mtime) for each in batch], on_bytes)
+        source.transport.pull(wanted, bounded(pulled, sum(each.step.file.size for each in batch), _A_FILE))
+        target.transport.push([Push(local[each.staged], each.staged, each.mtime) for each in batch], pushed)
         _verify_staged(batch, target.transport)
     finally:
         for path in local.values():
             path.unlink(missing_ok=True)
+
+
+def _uncounted(_moved: int) -> None:
+    """Leave the computer's half of a file's way out of the bar: it takes no time."""
 
 
 def _verify_staged(batch: Sequence[_Arrival], transport: Transport) -> None:

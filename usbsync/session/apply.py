@@ -20,11 +20,11 @@ from typing import Any
 from usbsync.core.conflict import Side
 from usbsync.core.media import Add, Delete, MediaPlan, Replace
 from usbsync.errors import Busy, NoSpace, PhoneFailed, PhoneGone, UsbsyncError
-from usbsync.media.move import backup_media, bytes_to_move, check_targets, fetch, steps
+from usbsync.media.move import backup_media, bytes_to_lose, bytes_to_move, check_targets, fetch, steps
 from usbsync.session.journal import Cut, SideRecord, write_cut
 from usbsync.session.meet import PENDING, WORK, Meeting
 from usbsync.session.replica import Held, Look, Replica
-from usbsync.session.talk import Talk
+from usbsync.session.talk import Talk, filling
 from usbsync.state.ancestor import Ancestor, as_record
 from usbsync.state.backups import Backups
 from usbsync.state.files import fsync_file, fsync_folder, private_folder, sha256_of
@@ -67,8 +67,9 @@ def apply(meeting: Meeting, work: Work, talk: Talk) -> str:
     folder = backups.begin()
     with ExitStack() as still:
         try:
-            facts = back_up(meeting, work, folder, talk)
-            _stage(meeting, work, talk)
+            on_bytes = talk.stage("copying what is new, and what it replaces", _bytes_to_copy(work))
+            facts = back_up(meeting, work, folder, on_bytes)
+            _stage(meeting, work, on_bytes)
             # not before: a backup of which nothing came would be offered for undo
             backups.finish(folder.name, note=work.note, facts=facts)
             for replica in meeting.replicas.values():
@@ -171,9 +172,14 @@ def _folded(work: Work, side: Side) -> Path | None:
     return work.held[side].snapshot.folded if side in work.held else None
 
 
-def back_up(meeting: Meeting, work: Work, folder: Path, talk: Talk) -> dict[str, Any]:
+def _bytes_to_copy(work: Work) -> int:
+    """Return all that the bar will count."""
+    media = sum(bytes_to_move(work.media, side) + bytes_to_lose(work.media, side) for side in Side)
+    return media + sum(_bytes_for(work, side) for side in Side)
+
+
+def back_up(meeting: Meeting, work: Work, folder: Path, on_bytes: OnBytes) -> dict[str, Any]:
     """Keep both originals, the media that will go, and the ancestor they had; returns the facts for the manifest."""
-    on_bytes = talk.stage("keeping a backup of both sides")
     for side, held in work.held.items():
         _link(held.snapshot.raw, folder / side / "collection.anki2")
         if held.snapshot.wal:
@@ -215,24 +221,27 @@ def _places(meeting: Meeting) -> dict[Side, Any]:
     return {side: replica.place for side, replica in meeting.replicas.items()}
 
 
-def _stage(meeting: Meeting, work: Work, talk: Talk) -> None:
-    total = sum(_bytes_for(work, side) + bytes_to_move(work.media, side) for side in Side)
-    on_bytes = talk.stage("copying what is new", total)
-    now = int(time.time())
-    for side, new in work.new.items():
-        replica = meeting.replicas[side]
-        pushes = [Push(_mark(meeting, side), replica.mark, now)]
-        base = Base(replica.collection, work.held[side].snapshot.raw) if side in work.held else None
-        if folded := _folded(work, side):
-            pushes.append(Push(folded, replica.folded, now, base))
-            base = Base(replica.folded, folded)
-        _stage_files(replica, [*pushes, Push(new, replica.new, now, base)], on_bytes)
+def _stage(meeting: Meeting, work: Work, on_bytes: OnBytes) -> None:
+    """Stage media, of which a cut loses nothing, then the collections."""
     if work.stage_media:
         work.stage_media(on_bytes)
     else:
         scratch = meeting.scratch / "media"
         scratch.mkdir(exist_ok=True)
         fetch(work.media, _places(meeting), scratch, on_bytes)
+    for side in work.new:
+        with filling(on_bytes, _bytes_for(work, side)) as counted:
+            _stage_collection(meeting, work, side, counted)
+
+
+def _stage_collection(meeting: Meeting, work: Work, side: Side, on_bytes: OnBytes) -> None:
+    replica, now = meeting.replicas[side], int(time.time())
+    pushes = [Push(_mark(meeting, side), replica.mark, now)]
+    base = Base(replica.collection, work.held[side].snapshot.raw) if side in work.held else None
+    if folded := _folded(work, side):
+        pushes.append(Push(folded, replica.folded, now, base))
+        base = Base(replica.folded, folded)
+    _stage_files(replica, [*pushes, Push(work.new[side], replica.new, now, base)], on_bytes)
 
 
 def _mark(meeting: Meeting, side: Side) -> Path:

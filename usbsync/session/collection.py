@@ -25,7 +25,7 @@ from usbsync.session.options import Options
 from usbsync.session.replica import Held, held, snapshots
 from usbsync.session.report import Clock, Counts
 from usbsync.session.settle import decide
-from usbsync.session.talk import Talk
+from usbsync.session.talk import Talk, filling
 from usbsync.state.ancestor import Ancestor
 
 _COPIES = 4  # of each collection: as it was, folded, merged, remembered
@@ -103,8 +103,8 @@ def _hold(meeting: Meeting, side: Side, before: str, ancestor: Ancestor | None, 
     replica, scratch = meeting.replicas[side], meeting.scratch / side
     if side is Side.PHONE and ancestor and before == ancestor.sha256:
         return held(replica, ancestor.collection, scratch)  # the phone holds the ancestor: no byte need cross
-    on_bytes = talk.stage(f"reading the {side}'s collection", replica.size())
-    with replica.still():
+    size = replica.size()
+    with replica.still(), filling(talk.stage(f"reading the {side}'s collection", size), size) as on_bytes:
         raw = replica.fetch(scratch / "raw", on_bytes, _base(meeting, side, ancestor))
     return held(replica, raw, scratch)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 from usbsync.core.asking import Answer, Question
@@ -33,6 +34,21 @@ class Talk(Protocol):
 
     def settle(self, question: Question) -> Answer | None:
         """Ask who stands; None when nobody can be asked."""
+
+
+@contextmanager
+def filling(on_bytes: OnBytes, total: int) -> Iterator[OnBytes]:
+    """Count up to a total, and all of it in the end: where only what changed crosses, the rest was not to be moved."""
+    left = total
+
+    def count(moved: int) -> None:
+        nonlocal left
+        moved = min(moved, left)
+        left -= moved
+        on_bytes(moved)
+
+    yield count
+    on_bytes(left)
 
 
 class Silent:
