@@ -28,7 +28,8 @@ lint: $(READY)
 # then each place at which a sync can be cut is tried.
 soak: $(READY)
 	USBSYNC_SOAK=100 $(BIN)/pytest tests/e2e/test_soak.py
-	USBSYNC_CUTS=200 USBSYNC_STALLS=50 $(BIN)/pytest --timeout=3000 tests/session/test_cut_cable.py
+	USBSYNC_CUTS=200 USBSYNC_STALLS=50 USBSYNC_NAMES=300 $(BIN)/pytest --timeout=3000 tests/session/test_cut_cable.py \
+		tests/transport/test_names.py
 	USBSYNC_CRASH_ALL=1 $(BIN)/pytest -n auto --timeout=6000 tests/session
 
 bench: $(READY)
