@@ -80,3 +80,17 @@ def test_tags_of_both_stay_whatever_the_type(tagged):
     rows = {tagged: WIDE._replace(tags=" t1 t2 "), tagged.other: NARROW}
     world = equal(sync(BASE, made(rows[DESKTOP]), made(rows[PHONE])))
     assert world[Table.NOTES][1000].tags == " t1 t2 "
+
+
+@pytest.mark.parametrize("wide", Side)
+def test_a_tag_that_one_side_took_away_is_gone_whoevers_type_stands(wide):
+    """Tags are no fields: they have no place to be fitted into."""
+    untagged = NARROW._replace(tags="")
+    for policy in (Policy.DESKTOP, Policy.PHONE):
+        sides = {wide: made(WIDE), wide.other: made(untagged)}
+        merged = sync(BASE, sides[DESKTOP], sides[PHONE], Settlement(policy))
+        assert equal(merged)[Table.NOTES][1000].tags == ""
+        added = {wide: made(WIDE._replace(tags=" new t1 ")), wide.other: made(NARROW)}
+        merged = sync(BASE, added[DESKTOP], added[PHONE], Settlement(policy))
+        assert equal(merged)[Table.NOTES][1000].tags == " new t1 "
+        assert {c.unit for c in merged.conflicts if c.kind == "notes"} <= {"notetype", "field 3"}

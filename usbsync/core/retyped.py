@@ -19,7 +19,6 @@ from usbsync.core.units import Units
 class Fitted:
     """A note's units, with the fields that the standing notetype has, and what found no place among them."""
 
-    ancestor: Units | None
     desktop: Units
     phone: Units
     conflicts: tuple[Conflict, ...]
@@ -27,10 +26,7 @@ class Fitted:
 
 def standing(contest: Contest, ancestor: Units | None, desktop: Units, phone: Units) -> Side:
     """Say whose notetype stands."""
-    three = (
-        units if units is None else {"notetype": units["notetype"]} for units in (ancestor, desktop, phone)
-    )
-    merged, _conflicts = merge_units(contest, *three)  # type: ignore[arg-type]  # only the first may be None
+    merged, _conflicts = merge_units(contest, ancestor, desktop, phone)
     return Side.DESKTOP if merged["notetype"] == desktop["notetype"] else Side.PHONE
 
 
@@ -45,7 +41,6 @@ def fitted(contest: Contest, side: Side, ancestor: Units | None, desktop: Units,
     sides = {side: units[side], side.other: kept | fields}
     left = {name: text for name, text in own.items() if name not in places and text != before.get(name, "")}
     return Fitted(
-        ancestor=ancestor and {n: v for n, v in ancestor.items() if not _is_field(n) or n in places},
         desktop=sides[Side.DESKTOP],
         phone=sides[Side.PHONE],
         conflicts=tuple(_left_over(contest, side, before, left)),

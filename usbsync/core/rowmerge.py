@@ -128,7 +128,7 @@ class RowMerge:
             about = replace(about, fields=self.context.fields.get(mid, ()))
             fit = fitted(about, side, *three)
             self.conflicts += fit.conflicts
-            three = fit.ancestor, fit.desktop, fit.phone
+            three = ancestor, fit.desktop, fit.phone
         units, conflicts = merge_units(about, *three)
         self.conflicts += conflicts
         row = JOIN[table](units, mine.now)
