@@ -59,7 +59,7 @@ def test_an_apply_that_was_cut_off(standing):
 
 @pytest.mark.parametrize(
     ("lost", "had", "sounds"),
-    [(0, 0, False), (20, 20, False), (21, 21, True), (21, 41, True), (21, 42, False), (22, 42, True),
+    [(0, 0, False), (4, 4, False), (5, 5, True), (20, 20, True), (20, 21, False), (21, 21, True), (21, 41, True), (21, 42, False), (22, 42, True),
      (500, 1000, False), (501, 1000, True), (1000, 1000, True)],
 )  # fmt: skip
 def test_more_than_half_and_more_than_a_few(lost, had, sounds):

@@ -16,13 +16,6 @@ from usbsync.core.rules import How, rule_for
 from usbsync.core.units import Units
 
 
-class _Never:
-    """The ancestor of a unit in a row that both made: equal to nothing."""
-
-
-_NEVER = _Never()
-
-
 @dataclass(frozen=True, slots=True)
 class Contest:
     """What is known of a row that both sides changed."""
@@ -63,11 +56,14 @@ def _greater(desktop: tuple[int, object], phone: tuple[int, object]) -> Side:
 def merge_units(
     contest: Contest, ancestor: Units | None, desktop: Units, phone: Units
 ) -> tuple[Units, tuple[Conflict, ...]]:
-    """Merge the units of a row; `ancestor` is None where both sides made it."""
+    """Merge the units of a row; `ancestor` is None where both sides made it.
+
+    No unit's value is None: that stands for a unit that is not there.
+    """
     merged: dict[str, Any] = {}
     conflicts: list[Conflict] = []
     for unit in sorted(desktop.keys() | phone.keys() | (ancestor or {}).keys()):
-        old, mine, theirs = _three(unit, ancestor, desktop, phone)
+        old, mine, theirs = (units.get(unit) for units in (ancestor or {}, desktop, phone))
         outcome = merge3(old, mine, theirs)
         if (
             outcome is Outcome.SAME
@@ -81,18 +77,9 @@ def merge_units(
             case Outcome.PHONE:
                 merged[unit] = theirs
             case Outcome.CONFLICT:
-                old = None if old is _NEVER else old
                 merged[unit], conflict = _clash(contest, unit, old, mine, theirs, (desktop, phone))
                 conflicts += [conflict] if conflict else []
     return merged, tuple(conflicts)
-
-
-def _three(unit: str, ancestor: Units | None, desktop: Units, phone: Units) -> tuple[Any, Any, Any]:
-    """Return a unit on all three; in a row that both made, what only one has is that one's addition."""
-    mine, theirs = desktop.get(unit), phone.get(unit)
-    if ancestor is None:
-        return (None if unit not in desktop or unit not in phone else _NEVER), mine, theirs
-    return ancestor.get(unit), mine, theirs
 
 
 def _clash(
