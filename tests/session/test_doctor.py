@@ -17,7 +17,7 @@ from dataclasses import replace
 
 import pytest
 from rigs.cable import Cable
-from rigs.phone import run_adb, start_server
+from rigs.phone import run_adb, serving, start_server
 from session.rigged import APP, Phones, met
 from session.scenes import in_child, study, tree, with_past
 
@@ -116,6 +116,7 @@ def test_what_hangs_on_a_failure_is_not_reached_and_the_first_cause_is_named():
     links = [
         Link("a", probe(warning("so so"))),
         Link("b", probe(ZeroDivisionError("bug")), ("a",)),
+        Link("disk", probe(OSError(13, "Permission denied", "/x"))),
         Link("c", probe(Said("never")), ("b",)),
         Link("d", probe(Said("never")), ("c",)),
         Link("e", probe(Said("well")), ("a",)),
@@ -124,13 +125,15 @@ def test_what_hangs_on_a_failure_is_not_reached_and_the_first_cause_is_named():
     assert [finding.verdict.value for finding in found] == [
         "warning",
         "failure",
+        "failure",
         "not reached",
         "not reached",
         "pass",
     ]
     assert {finding.text for finding in found if finding.verdict is Verdict.NOT_REACHED} == {"first: b"}
     assert found[1].code == 1
-    assert len(asked) == 3
+    assert len(asked) == 4
+    assert "this account" in found[2].todo
     assert culprit(found) == found[1]
 
 
@@ -409,8 +412,16 @@ def case_of(world, **more):
 
 
 @pytest.mark.adbd
-def test_where_all_is_well_all_links_hold(rigged):
-    found = examined(case_of(rigged))
+@pytest.mark.parametrize("way", ["tcp", "adb server", "whatever is there"])
+def test_where_all_is_well_all_links_hold(adbd, rigged, tmp_path, way):
+    case = case_of(rigged)
+    with ExitStack() as stack:
+        if way != "tcp":
+            server = stack.enter_context(serving(adbd, tmp_path / "adb", rigged.phones.now))
+            case.options = replace(
+                case.options, device=None if way != "adb server" else f"adb:{server.serial}"
+            )
+        found = examined(case)
     assert [(each.link, each.text) for each in found if each.verdict is not Verdict.PASS] == []
     assert [each.link for each in found][-8:] == [
         "AnkiDroid",

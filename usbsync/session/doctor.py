@@ -19,6 +19,7 @@ Case = TypeVar("Case")
 
 _GRACE = 2.0
 """Seconds that a probe gets to tidy up when a person interrupts it."""
+_USABLE = "see that this account may use it, and that its disk answers"
 
 
 class Verdict(StrEnum):
@@ -125,7 +126,7 @@ def _outcome(link: Link[Case], case: Case) -> Finding:
     except UsbsyncError as error:
         return Finding(link.name, Verdict.FAILURE, str(error), error.hint, error.exit_code)
     except OSError as error:
-        return Finding(link.name, Verdict.FAILURE, str(error), PhoneFailed.hint, PhoneFailed.exit_code)
+        return Finding(link.name, Verdict.FAILURE, str(error), _USABLE, PhoneFailed.exit_code)
     except Exception as error:  # noqa: BLE001 - a bug in one probe must not hide what the others find
         text = f"{type(error).__name__}: {error}"
         return Finding(link.name, Verdict.FAILURE, text, UsbsyncError.hint, UsbsyncError.exit_code)
