@@ -3,71 +3,28 @@
 from __future__ import annotations
 
 import shutil
-import sys
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
+from cli.program import Program
 from raw import change, raw
 from session.scenes import (
-    World,
     assert_alike,
     files,
     fresh,
     media,
     notes,
     put,
-    strays,
     study,
     texts,
-    tree,
     with_past,
 )
 from worlds import answer, clone, edit_field, editing, note_ids
-
-from usbsync.cli import main
-
-
-@dataclass
-class Program:
-    """The program, run here as the shell runs it."""
-
-    world: World
-    patch: pytest.MonkeyPatch
-    capsys: pytest.CaptureFixture[str]
-
-    def run(self, *words: str, code: int = 0, collection: Path | None = None) -> str:
-        """Return all that it said."""
-        where = [
-            "--collection",
-            str(collection or self.world.desktop),
-            "--device",
-            f"folder:{self.world.phone.parent}",
-        ]
-        self.patch.setattr(sys, "argv", ["usbsync", *words, *where])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = "".join(self.capsys.readouterr())
-        assert (ended.value.code or 0) == code, said
-        return " ".join(said.split())
-
-    def refused(self, *words: str, because: str, collection: Path | None = None) -> str:
-        """Sync, and be refused with nothing changed anywhere but in what is known by heart."""
-        before = tree(self.world.desktop.parent), tree(self.world.phone.parent)
-        said = self.run("sync", *words, code=4, collection=collection)
-        assert because in said
-        assert "hint:" in said
-        assert before == (tree(self.world.desktop.parent), tree(self.world.phone.parent))
-        assert self.world.backups.list() == ()
-        assert not strays(self.world)
-        return said
 
 
 @pytest.fixture
 def program(tmp_path, monkeypatch, capsys) -> Program:
     """A pair in step whose only memory is its ancestor."""
     world = with_past(tmp_path / "w")
-    monkeypatch.setenv("USBSYNC_HOME", str(world.root / "home"))
     with editing(world.phone) as col:
         answer(col, 4)
     world.sync()

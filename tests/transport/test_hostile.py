@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from usbsync.errors import DamagedData, NoSpace, PhoneFailed, PhoneGone, PhoneRefused
 from usbsync.transport import shell, sync
 from usbsync.transport.adb_link import Link
-from usbsync.transport.base import FileInfo, Kind, Pull, Push
+from usbsync.transport.adb_phone import AdbTransport
+from usbsync.transport.base import Base, FileInfo, Kind, Pull, Push, Remove, Rename
 from usbsync.transport.sync import IN_FLIGHT, Sync
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 V2 = frozenset({"stat_v2", "ls_v2", "shell_v2"})
 FILE, FOLDER = 0o100644, 0o040755
+SIZE = 1 << 20
 
 
 @dataclass
@@ -129,12 +131,12 @@ class Endless(Played):
 
 
 def test_a_listing_without_end_is_given_up_in_bounded_memory(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(sync, "LISTING_MOST", 8 << 20)
+    monkeypatch.setattr(sync, "LISTING_MOST", 2 << 20)
     tracemalloc.start()
     try:
         with pytest.raises(DamagedData, match="has no end"):
             Sync(Endless(lst2(FOLDER)), patience=1).entries("/sdcard")
-        assert tracemalloc.get_traced_memory()[1] < 64 << 20
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
     finally:
         tracemalloc.stop()
 
@@ -299,3 +301,83 @@ def test_a_phone_in_recovery_is_not_ready():
 def test_a_phone_that_wants_pairing_says_so():
     with pytest.raises(PhoneFailed, match="paired"):
         link(packet(b"STLS", 0x01000000, 0))
+
+
+# --- whatever its shell prints
+
+
+@dataclass
+class Says:
+    """An opener whose phone answers what it likes: each shell one thing, each SYNC another."""
+
+    hello: bytes
+    shells: list[tuple[bytes, bytes, int]]
+    syncs: list[bytes]
+    features: frozenset[str] = V2 | {"stat_v2"}
+    name: str = "says"
+
+    def open(self, service: bytes, seconds: float) -> Played:
+        if service.startswith(b"sync:"):
+            return Played(self.syncs.pop(0) if self.syncs else b"", self.features, piece=4096)
+        out, err, code = self.shells.pop(0) if self.shells else (self.hello, b"", 0)
+        packets = b"".join(struct.pack("<BI", kind, len(text)) + text for kind, text in ((1, out), (2, err)))
+        return Played(packets + b"\3\1\0\0\0" + bytes([code]), self.features, piece=4096)
+
+    def close(self) -> None:
+        pass
+
+
+HASH = b"0123456789abcdef0123456789abcdef01234567"
+WORDS = st.sampled_from(
+    [b"", b"\n", b"done 1\n", b"failed 1\n", b"failed 9\n", b"done 99999999999\n", b"12 4096\n", b"-1 -1\n", b"9" * 40 + b" 1",
+     HASH + b"  /a\n", HASH + b"  -\n", HASH + b"  /etc/passwd\n", b"../" * 14 + b"  /a\n", b"No such file or directory\n",
+     b"1 81a4 5 2026-01-01 00:00:00.000000001 +0000 2026-01-01 00:00:00.000000001 +0000 /a\n", b"\x1b[2J", b"\xff" * 50, b"\0" * 50,
+     b"SERIAL", b"../../x"]
+)  # fmt: skip
+SAID = st.lists(WORDS | st.binary(max_size=60), max_size=4).map(b"".join)
+LOOKS = st.sampled_from(
+    [
+        lst2(FILE),
+        lst2(FOLDER),
+        lst2(0o020666),
+        lst2(FILE, size=SIZE),
+        lst2(FILE, errno.ENOENT),
+        dent2(b"f"),
+        DONE2,
+    ]
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    hello=SAID,
+    shells=st.lists(st.tuples(SAID, SAID, st.integers(0, 255)), max_size=4),
+    syncs=st.lists(st.lists(LOOKS | st.binary(max_size=80), max_size=4).map(b"".join), max_size=3),
+)
+def test_whatever_a_phone_prints_is_an_answer_or_an_error_of_ours(tmp_path: Path, hello, shells, syncs):
+    """And none of it names the file that is written to, or is run."""
+    base, into = tmp_path / "base", tmp_path / "into"
+    base.write_bytes(bytes(SIZE))
+    into.mkdir(exist_ok=True)
+    calls = (
+        lambda phone: phone.identity,
+        lambda phone: phone.stat("/a"),
+        lambda phone: phone.stamp(["/a", "/b"]),
+        lambda phone: phone.list("/d"),
+        lambda phone: phone.hash(["/a", "/b\n"], "sha1"),
+        lambda phone: phone.free_space("/d"),
+        lambda phone: phone.apply([Rename("/a", "/b"), Remove("/c")]),
+        lambda phone: phone.apply([]),
+        lambda phone: phone.make_folder("/d"),
+        lambda phone: phone.remove_folder("/d"),
+        lambda phone: phone.pull([Pull("/a", into / "pulled", base)], ignore),
+        lambda phone: phone.push([Push(base, "/d/a", 0, Base("/d/b", base))], ignore),
+        lambda phone: phone.run(["id"]),
+    )
+    for call in calls:
+        with suppress(PhoneFailed, DamagedData):
+            phone = AdbTransport(Says(hello, [], []), patience=1)
+            phone._opener.shells, phone._opener.syncs = [*shells], [*syncs]
+            call(phone)
+    assert {path.name for path in tmp_path.iterdir()} == {"base", "into"}
+    assert {path.name for path in into.iterdir()} <= {"pulled"}

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from usbsync.errors import DamagedData
+from usbsync.errors import DamagedData, NoSpace
 
 if TYPE_CHECKING:
     from anki._backend import RustBackend
+
+_FULL = {
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR_WRITE,
+    sqlite3.SQLITE_IOERR_FSYNC,
+    sqlite3.SQLITE_IOERR_TRUNCATE,
+    sqlite3.SQLITE_IOERR_SHMOPEN,
+    sqlite3.SQLITE_IOERR_SHMSIZE,
+    sqlite3.SQLITE_IOERR_SHMMAP,
+}
+_CODE = re.compile(r"extended_code: (\d+)")  # as rusqlite's errors are shown
+_ROOM = "make room there, or let USBSYNC_HOME name a folder on another disk"
 
 # Anki is imported where a collection is opened: a sync that finds nothing changed opens none, and it takes 0.1 s.
 
@@ -67,7 +80,7 @@ def opened(path: Path, attach: Mapping[str, Path] | None = None) -> Iterator[Ope
     """
     backend = _backend()
     try:
-        with _speaking():
+        with _speaking(path):
             _open(backend, path)
             collection = OpenCollection(backend)
             for name, other in (attach or {}).items():
@@ -87,10 +100,10 @@ def downgrade(path: Path) -> None:
     """
     backend = _backend()
     try:
-        with _speaking():
+        with _speaking(path):
             _open(backend, path)
             backend.close_collection(downgrade_to_schema11=True)
-    except DamagedData:
+    except (DamagedData, NoSpace):
         _close(backend)
         raise
     with closing(sqlite3.connect(path)) as db:
@@ -110,13 +123,31 @@ def _backend() -> RustBackend:
 
 
 @contextmanager
-def _speaking() -> Iterator[None]:
+def _speaking(path: Path) -> Iterator[None]:
     from anki.errors import AnkiException  # noqa: PLC0415
 
     try:
         yield
     except AnkiException as error:
+        found = _CODE.search(str(error))
+        _unwritten(path, int(found[1]) if found else None, error)
         raise DamagedData(f"Anki cannot read a collection: {error}") from error
+
+
+@contextmanager
+def scratch_file(path: Path) -> Iterator[None]:
+    """Raise NoSpace where SQLite could not write a scratch file: no fault of what is in it."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        _unwritten(path, getattr(error, "sqlite_errorcode", None), error)
+        raise
+
+
+def _unwritten(path: Path, code: int | None, error: Exception) -> None:
+    if code in _FULL:
+        text = f"the disk is full, or fails: {path} could not be written; nothing was changed"
+        raise NoSpace(text, hint=_ROOM) from error
 
 
 def _open(backend: RustBackend, path: Path) -> None:

@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from usbsync.collection.backend import OpenCollection, opened
+from usbsync.collection.backend import OpenCollection, opened, scratch_file
 from usbsync.collection.tables import COLUMNS, NOTETYPE_PARTS
 from usbsync.core.changes import GraveType, Table
 from usbsync.core.plan import SidePlan, Source, TablePlan
@@ -112,7 +112,7 @@ def _puts(plan: SidePlan, table: Table) -> tuple[Any, ...]:
 def _write_orders(path: Path, plan: SidePlan) -> None:
     """Write the plan where the SQL above finds it: T_gone, T_copy, T_keys and T_rows for each table T."""
     path.unlink(missing_ok=True)
-    with closing(sqlite3.connect(path)) as db:
+    with scratch_file(path), closing(sqlite3.connect(path)) as db:
         for table, part in plan.tables.items():
             copied = [put.key for put in part.puts if put.source is Source.OTHER]
             merged = [put.row for put in part.puts if put.source is Source.MERGED]

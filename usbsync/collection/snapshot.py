@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from usbsync.collection.backend import opened
+from usbsync.collection.backend import opened, scratch_file
 from usbsync.collection.schema11 import SCHEMA, tidy
 from usbsync.collection.verify import prove_pages
 from usbsync.errors import DamagedData, UnsupportedCollection
@@ -94,7 +94,7 @@ def _proven(path: Path, whose: str) -> int:
         # SQLite would read zeros where the last page is missing
         raise DamagedData(f"the {whose}'s collection is cut short")
     try:
-        with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as db:
+        with scratch_file(path), closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as db:
             db.execute("pragma trusted_schema = off")
             db.execute("pragma cell_size_check = on")
             db.execute("pragma wal_checkpoint(truncate)")

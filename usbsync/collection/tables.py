@@ -164,7 +164,13 @@ def _kinds(row: type) -> tuple[Any, ...]:
 
 
 def _named(row: object) -> str:
-    return f"{type(row).__name__.lower()} {getattr(row, 'id', row)!r}"[:100]
+    """Name a row by its id or key; a tag not even by that, for it is a person's text, and this may be logged."""
+    kind = type(row).__name__.lower()
+    return (
+        kind
+        if isinstance(row, Tag)
+        else f"{kind} {getattr(row, 'id', None) or getattr(row, 'key', '')!r}"[:100]
+    )
 
 
 def key_of(table: Table, row: Row) -> Any:

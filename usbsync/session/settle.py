@@ -35,7 +35,8 @@ def _answered(said: Said) -> Said:
         raise ChoiceNeeded("you stopped; nothing was changed", hint="run the command again; it asks anew")
     if said.nobody:
         raise ChoiceNeeded(
-            f'{said.nobody.unit} of "{said.nobody.title}" changed on both sides, and there is nobody to ask; '
+            # without its title: where nobody can be asked this may go into a log
+            f"a {said.nobody.kind} changed on both sides ({said.nobody.unit}), and there is nobody to ask; "
             "nothing was changed",
             hint="run it in a terminal, or use --prefer newest, desktop or phone",
         )

@@ -7,7 +7,7 @@ import hashlib
 import os
 import shutil
 import stat as modes
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -17,7 +17,7 @@ from usbsync.transport.base import Algorithm, FileInfo, Kind, OnBytes, Pull, Pus
 from usbsync.transport.paths import checked, parent, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 _CHUNK = 1 << 20
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -65,12 +65,10 @@ class FolderTransport:
         """Copy files out of the folder; each is fsynced on return."""
         done = []
         for pull in wanted:
-            with (
-                self._asked(pull.source),
-                self._reading(pull.source) as source,
-                pull.target.open("wb") as target,
-            ):
-                _copy(source, target, on_bytes)
+            with self._source(pull.source) as read, pull.target.open("wb") as target:
+                while data := read():
+                    target.write(data)  # what goes wrong here is this computer's, not the replica's
+                    on_bytes(len(data))
             done.append(pull.target)
         durable.flush_files(done)
 
@@ -172,6 +170,19 @@ class FolderTransport:
             if not modes.S_ISREG(os.fstat(descriptor).st_mode):
                 raise PhoneRefused(f"{shown(path)} is not a regular file")
             yield file
+
+    @contextmanager
+    def _source(self, path: str) -> Iterator[Callable[[], bytes]]:
+        """Give what reads a file piece by piece; only what goes wrong in reading is the replica's."""
+
+        def read() -> bytes:
+            with self._asked(path):
+                return file.read(_CHUNK)
+
+        with ExitStack() as stack:
+            with self._asked(path):
+                file = stack.enter_context(self._reading(path))
+            yield read
 
     def _push(self, push: Push, on_bytes: OnBytes) -> Path:
         target = self._inside(push.target)
