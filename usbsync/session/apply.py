@@ -86,17 +86,20 @@ def apply(meeting: Meeting, work: Work, talk: Talk) -> str:
     return folder.name
 
 
-def carry_out(meeting: Meeting, cut: Cut, talk: Talk) -> None:
-    """Do what the commit record says and is not done yet."""
+def carry_out(meeting: Meeting, cut: Cut, talk: Talk, *, again: bool = False) -> None:
+    """Do what the commit record says; again, what of it is not done yet.
+
+    Only then may what was staged be gone. Raises PhoneFailed where it is not as it should be.
+    """
     talk.stage("putting everything in place")
     if cut.rewinds:  # an older ancestor is one of both sides at every moment from here on; a newer one is not
         meeting.memory.keep(cut.ancestor)
     for side in (Side.PHONE, Side.DESKTOP):  # the phone first: it is the one that can go away
-        if look := _flip(meeting.replicas[side], cut.sides[side]):
+        if look := _flip(meeting.replicas[side], cut.sides[side], again=again):
             meeting.looks.note(side, look)
     for side in (Side.PHONE, Side.DESKTOP):
         if late := cut.sides[side].late:
-            meeting.replicas[side].transport.apply(late)
+            _done(meeting.replicas[side], late)
 
 
 def conclude(meeting: Meeting, ancestor: Ancestor | None) -> None:
@@ -374,11 +377,15 @@ def _wal_steps(replica: Replica, work: Work) -> tuple[Step, ...]:
     return Rename(replica.folded, replica.collection), Remove(replica.wal)
 
 
-def _flip(replica: Replica, record: SideRecord) -> Look | None:
-    """Do what is left of a side's steps, and return what it holds then; one whose source is gone was done before."""
-    _place_media(replica, record.early)
-    if record.after is None or replica.transport.stat(replica.new) is None:
-        return None  # nothing to flip, or flipped: since then the app may have a `-wal` that is none of ours
+def _flip(replica: Replica, record: SideRecord, *, again: bool) -> Look | None:
+    """Do what is left of a side's steps, and return what it holds then; again, one whose source is gone was done before."""
+    _place_media(replica, record.early, again=again)
+    if record.after is None:
+        return None
+    if replica.transport.stat(replica.new) is None:
+        if not again:
+            raise _gone(replica)
+        return None  # flipped: since then the app may have a `-wal` that is none of ours
     if not holds(replica, replica.new, record.after):
         if holds(replica, replica.collection, record.after):
             return None  # flipped, and what is staged is somebody else's
@@ -402,7 +409,11 @@ def holds(replica: Replica, path: str, sha256: str) -> bool:
     return replica.transport.hash([path], "sha256").get(path) == sha256
 
 
-def _place_media(replica: Replica, early: tuple[Step, ...]) -> None:
+def _gone(replica: Replica) -> PhoneFailed:
+    return PhoneFailed(f"what was staged on the {replica.side} is gone; run the command again")
+
+
+def _place_media(replica: Replica, early: tuple[Step, ...], *, again: bool) -> None:
     """Move staged media into place; removals among the steps come before all moves, so some done means all are."""
     moves = [step for step in early if isinstance(step, Rename)]
     if not moves:
@@ -410,5 +421,19 @@ def _place_media(replica: Replica, early: tuple[Step, ...]) -> None:
     stage = replica.place.stage
     there = {info.name for info in replica.transport.list(stage)} if replica.transport.stat(stage) else set()
     left = [move for move in moves if move.source.rpartition("/")[2] in there]
+    if len(left) != len(moves) and not again:
+        raise _gone(replica)
     if left:
-        replica.transport.apply(early if len(left) == len(moves) else left)
+        _done(replica, early if len(left) == len(moves) else left)
+
+
+def _done(replica: Replica, steps: Sequence[Step]) -> None:
+    """Do steps with media, and see that they are: what did not arrive would count as deleted at the next sync.
+
+    But for removals before a move, which may be of the same file in other capitals.
+    """
+    replica.transport.apply(steps)
+    moved = [step.source for step in steps if isinstance(step, Rename)]
+    gone = moved or [step.path for step in steps if isinstance(step, Remove)]
+    if replica.transport.hash(gone, "sha1"):
+        raise PhoneFailed(f"the {replica.side} did not move or remove all media files; run the command again")

@@ -154,7 +154,7 @@ def _sweep(meeting: Meeting) -> None:
 def _finish(meeting: Meeting, cut: Cut, talk: Talk) -> None:
     """Do what is left, but for media that somebody changed since; remember only what did come about."""
     sides = {side: _still_ours(meeting.replicas[side], record) for side, record in cut.sides.items()}
-    carry_out(meeting, replace(cut, sides=sides), talk)
+    carry_out(meeting, replace(cut, sides=sides), talk, again=True)
     conclude(meeting, _as_it_came(meeting, cut))
 
 
