@@ -203,10 +203,10 @@ def test_an_undo_that_was_cut_while_someone_studied_loses_nothing(synced, monkey
     merged = texts(world.desktop)
     real = apply._flip
 
-    def flip(replica, record):
+    def flip(replica, record, **how):
         if replica.side is Side.DESKTOP:
             raise Died
-        real(replica, record)
+        real(replica, record, **how)
 
     with monkeypatch.context() as patch:
         patch.setattr(apply, "_flip", flip)
