@@ -16,15 +16,16 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 
 import pytest
+from jmtpfs import Jmtpfs
 from rigs.cable import Cable
 from rigs.phone import run_adb, serving, start_server
 from session.rigged import APP, Phones, met
-from session.scenes import in_child, study, tree, with_past
+from session.scenes import in_child, study, texts, tree, with_past
 
 from usbsync.collection.lock import hold
 from usbsync.device import writing
 from usbsync.device.spec import parse
-from usbsync.errors import NoPhone, UsageError
+from usbsync.errors import NoPhone, PhoneGone, UsageError
 from usbsync.session import probe_phone
 from usbsync.session.case import Case
 from usbsync.session.chain import chain
@@ -749,6 +750,42 @@ def test_a_folder_whose_collection_another_program_has_open(tmp_path):
     with hold(world.phone):
         (found,) = worst(examined(Case(world.options(), via=Ways())))
     assert (found.link, found.code) == ("AnkiDroid closed", 5)
+
+
+@pytest.fixture
+def by_mtp(tmp_path, monkeypatch):
+    world = with_past(tmp_path / "w")
+    study(world.desktop, "for the phone")
+    monkeypatch.setattr(ways, "open_folder", Jmtpfs)
+    return world
+
+
+def test_a_phone_that_is_mounted_by_mtp_is_told_what_that_means(by_mtp):
+    before = kept(by_mtp.root)
+    found = worst(examined(Case(by_mtp.options(), via=Ways())))
+    assert [(each.link, each.code) for each in found] == [("connection", 0), ("AnkiDroid closed", 0)]
+    assert kept(by_mtp.root) == before
+
+
+def test_nothing_is_tried_on_a_phone_whose_rename_was_cut_off(by_mtp, monkeypatch):
+    """What is written down there of that rename is what the next sync finishes it by."""
+    cuts = 0
+    saved = by_mtp.save()
+    for ops in range(1, 9):
+        by_mtp.restore(saved)
+        monkeypatch.setattr(Jmtpfs, "ops", ops)
+        with suppress(PhoneGone):
+            by_mtp.sync()
+        monkeypatch.setattr(Jmtpfs, "ops", 1 << 30)
+        before = kept(by_mtp.root)
+        first = culprit(examined(Case(by_mtp.options(), via=Ways())))
+        if first:
+            cuts += 1
+            assert (first.link, first.code) == ("connection", 5)
+            assert kept(by_mtp.root) == before
+        by_mtp.sync()
+        assert texts(by_mtp.phone) == texts(by_mtp.desktop)
+    assert cuts
 
 
 def run(world, *words, **environ):

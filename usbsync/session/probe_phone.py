@@ -16,7 +16,7 @@ from usbsync.device.locked import check_unlocked
 from usbsync.device.shell import shell_of
 from usbsync.device.spec import Folder
 from usbsync.device.writing import write_test
-from usbsync.errors import DamagedData, NoPhone, NoSpace, PhoneUnauthorized
+from usbsync.errors import Busy, DamagedData, NoPhone, NoSpace, PhoneUnauthorized
 from usbsync.session.case import Case
 from usbsync.session.doctor import Said, warning
 from usbsync.session.probe_computer import existing
@@ -50,6 +50,12 @@ def connection(case: Case) -> Said:
     case.link = open_phone(case.spec, on_waiting=waiting, via=case.via)
     check_unlocked(case.link)
     if isinstance(case.link, Mendable):
+        if case.link.unfinished():
+            # nothing may be tried there: what is written down of what is to be mended would be lost
+            raise Busy(
+                "an earlier sync was interrupted between two names of a file",
+                hint="leave AnkiDroid closed and run usbsync sync: it finishes that first",
+            )
         return warning(case.link.limits, "turn on USB debugging where you can")
     return Said(f"{case.link.identity} answers")
 
@@ -154,7 +160,7 @@ def clocks(case: Case) -> Said:
 def last_sync(case: Case) -> Said:
     """Look at the memory of the two: whole, not cut off, not old."""
     pair = case.pair
-    if interrupted(pair) or (isinstance(case.phone, Mendable) and case.phone.unfinished()):
+    if interrupted(pair):
         return warning("an earlier sync was interrupted", "usbsync sync: it finishes that first")
     ancestor = load_ancestor(pair)
     if ancestor is None:
