@@ -35,6 +35,7 @@ soak: $(READY)
 bench: $(READY)
 	$(BIN)/python tests/bench.py
 	$(BIN)/python tests/bench_wire.py
+	$(BIN)/python tests/bench_unchanged.py
 	$(BIN)/python tests/bench_idle.py
 
 mutation: $(READY)

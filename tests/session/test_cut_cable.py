@@ -32,7 +32,7 @@ STALLS = int(os.environ.get("USBSYNC_STALLS", "2"))
 SEED = int(os.environ.get("USBSYNC_CUT_SEED", "1"))
 CUT_SECONDS = 2.0
 """Within which a pulled cable is noticed, and all is tidied up."""
-SLACK = 3.0
+SLACK = 5.0
 """Seconds beyond a deadline that a busy machine may take."""
 
 
@@ -86,6 +86,7 @@ def nothing_is_half_written(ready: Scene, before: list[dict[str, bytes]]) -> Non
 
 def test_a_cable_that_is_cut_after_any_byte(ready, lengths, capsys, record_property) -> None:
     rng, outcomes = random.Random(f"cuts {SEED}"), Counter()
+    slowest = 0.0
     for turn in range(CUTS):
         before = [files(side) for side in ready.again().both]
         way, how = rng.choice([*Way]), rng.choice([Cut.FIN, Cut.RST])
@@ -98,13 +99,16 @@ def test_a_cable_that_is_cut_after_any_byte(ready, lengths, capsys, record_prope
             cable.close()
         at = f"cut {turn}: {how} after {after} of {lengths[way]} bytes {way}"
         assert (code, cable.is_cut.is_set()) == (PhoneFailed.exit_code, True), (at, capsys.readouterr().err)
-        assert took < CUT_SECONDS + SLACK * bool(os.environ.get("PYTEST_XDIST_WORKER")), at
+        assert took < CUT_SECONDS + SLACK, at
+        slowest = max(slowest, took)
         assert "hint:" in capsys.readouterr().err
         outcomes[f"cable: {standing(ready)}"] += 1
         nothing_is_half_written(ready, before)
         comes_through(ready)
         assert not strays_on(ready.world)
-    record_property("outcomes", dict(outcomes))
+    record_property(
+        "outcomes", dict(outcomes) | {"cable: most hundredths of a second to notice": int(100 * slowest)}
+    )
 
 
 def test_a_phone_that_falls_silent_after_any_byte(

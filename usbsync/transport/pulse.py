@@ -67,7 +67,7 @@ class Pulsed:
         try:
             return action()
         except Silence as error:
-            self._gone = f"{self.name} does not answer any more"
+            self._gone = f"the phone {self.name} does not answer any more"
             raise Silence(self._gone) from error
 
 
