@@ -74,7 +74,7 @@ def run(ready: Scene, port: int) -> int:
 
 def place(rng: random.Random, turn: int, length: int) -> int:
     """Choose a byte: anywhere, and every third time where the flips are, which are short beside what is copied."""
-    return max(0, length - rng.randint(1, 6000)) if turn % 3 == 2 else rng.randrange(length)
+    return max(0, length - rng.randint(1, 2500)) if turn % 3 == 2 else rng.randrange(length)
 
 
 def nothing_is_half_written(ready: Scene, before: list[dict[str, bytes]]) -> None:
