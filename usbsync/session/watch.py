@@ -155,9 +155,10 @@ class Watch:
 
     def _once(self, error: Exception) -> None:
         """Write a line about what is wrong, once while it is the same."""
-        if str(error) != self._trouble:
-            self._trouble = str(error)
-            self._voice.note(self._trouble)
+        text = f"{error}; {error.hint}" if isinstance(error, UsbsyncError) else str(error)
+        if text != self._trouble:
+            self._trouble = text
+            self._voice.note(text)
 
     def _came(self, name: str) -> None:
         self._look_at_anki()
@@ -184,9 +185,9 @@ class Watch:
         """Read what people allowed; damage is told, and then nothing is."""
         try:
             self._consents = load_consents(self._home)
-        except UsbsyncError as error:
+        except (UsbsyncError, OSError) as error:
             self._consents = {}
-            self._voice.note(f"{error}; {error.hint}")
+            self._once(error)
         allowed = {name for name in self._consents if by_itself(self._consents, name)}
         self._source.folders = [name for name in allowed if name.startswith("folder:")]
         for name in list(self.phones):
