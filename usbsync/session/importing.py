@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,9 +152,23 @@ def _added(
             if each.name in there and _is_media(each.name, there[each.name].size)
         ]
         place.transport.pull([Pull(place.path(name), media / name) for name in same], lambda _count: None)
+    before = {path.name for path in media.iterdir()}
     talk.stage("importing")
     notes = import_decks(new, package.path, how)
+    _check_hashes(package, [path for path in media.iterdir() if path.name not in before])
     return notes, new
+
+
+def _check_hashes(package: Package, came: Iterable[Path]) -> None:
+    """Compare what Anki unpacked with what the package lists; it takes only what its notes use, and may rename it."""
+    listed = {each.name: each.sha1 for each in package.media if each.sha1}
+    for path in came if listed else ():
+        if _sha1(path) not in ({listed[path.name]} if path.name in listed else {*listed.values()}):
+            raise DamagedData(
+                f"the package {package.path.name!a} cannot be used: its media file {path.name!a} is not what its hash "
+                "says; nothing was changed",
+                hint="get the package again",
+            )
 
 
 def _is_media(name: str, size: int) -> bool:
