@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import zipfile
+from dataclasses import replace
 
 import pytest
 from packages.hand import Hand, alike
@@ -11,6 +12,7 @@ from session.scenes import files, fresh, notes, put, reviews, texts
 from worlds import add_note, answer, edit_field, editing, note_ids, wait_a_second
 
 from usbsync.errors import ChoiceNeeded, UsageError
+from usbsync.session.conflicts import take_other
 from usbsync.session.options import Options
 from usbsync.session.sync import sync
 from usbsync.session.talk import Silent
@@ -299,3 +301,14 @@ def test_a_desktop_that_was_set_back_by_anki_itself_takes_nothing_from_the_phone
     hand.carry()
     alike(hand)
     assert "made since" in texts(hand.phone)
+
+
+def test_a_conflict_of_a_package_cannot_be_taken_and_says_what_to_do(hand: Hand) -> None:
+    for path, text in ((hand.desktop, "the desk's words"), (hand.phone, "the phone's words")):
+        with editing(path) as col:
+            edit_field(col, note_ids(col)[0], 1, text)
+    hand.carry()
+    for options in (hand.options(), replace(hand.options(), device=None)):
+        with pytest.raises(UsageError, match="came as a package") as told:
+            take_other(options, Silent(), 1)
+        assert "conflicts show" in told.value.hint

@@ -181,7 +181,14 @@ def test_what_cannot_be_is_said_before_anything_is_done(hand, tmp_path) -> None:
             "x.colpkg",
             DeckExport(),
         )
+    with pytest.raises(UsageError, match="no folder"):
+        export(opt, Silent(), tmp_path / "nowhere" / "x.apkg", DeckExport())
     assert not list(tmp_path.glob("x.*"))
+    (tmp_path / "mine.apkg").write_text("mine")
+    with pytest.raises(UsageError, match="there already"):
+        export(opt, Silent(), tmp_path / "mine.apkg", DeckExport())
+    assert (tmp_path / "mine.apkg").read_text() == "mine"
+    assert export(opt, Silent(), tmp_path / "mine.apkg", DeckExport(), over=True).size > len("mine")
 
 
 def test_a_damaged_deck_is_refused_and_changes_nothing(hand, tmp_path) -> None:

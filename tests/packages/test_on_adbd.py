@@ -156,6 +156,7 @@ def test_a_package_goes_to_the_phones_downloads_and_is_found_and_fetched_there(b
     assert made["path"].endswith("/Download/desk.colpkg")
     (lying,) = bench.downloads.iterdir()
     assert lying.stat().st_size == made["size"]
+    assert "there already" in bench.run("export", "desk.colpkg", "--to", "phone", code=2)["error"]
     (bench.downloads / "holiday.jpg").write_bytes(b"x")
     (bench.phone.ankidroid / "exported.apkg").write_bytes(b"none")
     listed = bench.run("import", "--from", "phone")["packages"]

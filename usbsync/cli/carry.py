@@ -51,6 +51,7 @@ def export(
     with_deck_configs: DeckConfigs = True,
     with_media: Annotated[bool, typer.Option(help="Whether media files go with the notes.")] = True,
     legacy: Annotated[bool, typer.Option("--legacy", help="As Anki before 2.1.50 reads it.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Replace a file of that name.")] = False,
     device: Device = None,
     collection: Collection = None,
     profile: Profile = None,
@@ -62,9 +63,9 @@ def export(
     target = file or Path(f"{of}-{time.strftime('%Y-%m-%d')}.{'apkg' if deck else 'colpkg'}")
     with Terminal(quiet=json_) as talk:
         if to is Side.PHONE:
-            made = export_to_phone(options, talk, str(target), how, of=of)
+            made = export_to_phone(options, talk, str(target), how, of=of, over=yes)
         else:
-            made = run_export(options, talk, target, how, of=of)
+            made = run_export(options, talk, target, how, of=of, over=yes)
     show(_exported(made), json_=json_, data={"path": made.path, "size": made.size, "notes": made.notes})
 
 

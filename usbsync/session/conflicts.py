@@ -22,6 +22,7 @@ from usbsync.device.desktop import find_desktop
 from usbsync.errors import ChoiceNeeded, UsageError
 from usbsync.session.apply import Work, apply
 from usbsync.session.collection import CollectionWork, known_fingerprints
+from usbsync.session.descent import PHONE
 from usbsync.session.levels import as_it_was, known, lesser, level
 from usbsync.session.media import no_media
 from usbsync.session.meet import Meeting, meet
@@ -91,6 +92,7 @@ def take_other(options: Options, talk: Talk, number: int) -> tuple[Conflict, Rep
     The merge is made again from its backup, once as it was and once with the other answer; the difference is
     an edit like any other, merged into what both hold now. Raises ChoiceNeeded where both are not in step.
     """
+    _not_by_package(options)
     with meet(options, talk) as meeting:
         recover(meeting, talk)
         ancestor = _in_step(meeting)
@@ -104,6 +106,18 @@ def take_other(options: Options, talk: Talk, number: int) -> tuple[Conflict, Rep
         was, wanted = (_remade(meeting, merge, conflict, other) for other in (False, True))
         report = _edit(meeting, ancestor, (was, wanted), talk)
         return conflict, report
+
+
+def _not_by_package(options: Options) -> None:
+    """Refuse where the other version would have to reach a phone that came as a package and is gone again."""
+    newest = next((phone for phone, backup in kept(options) if backup.facts.get("conflicts")), None)
+    named = options.device is not None and options.device.startswith("package:")
+    if named or (options.device is None and newest == PHONE):
+        raise UsageError(
+            "the phone came as a package then, and both cannot be changed together; nothing was changed",
+            hint="usbsync conflicts show NUMBER shows both versions: write the one you want in Anki, "
+            "and the next package or cable takes it to the phone",
+        )
 
 
 def _in_step(meeting: Meeting) -> Ancestor:

@@ -46,13 +46,26 @@ class Exported:
 
 
 def export(
-    options: Options, talk: Talk, target: Path, how: DeckExport, *, of: Side = Side.DESKTOP
+    options: Options,
+    talk: Talk,
+    target: Path,
+    how: DeckExport,
+    *,
+    of: Side = Side.DESKTOP,
+    over: bool = False,
 ) -> Exported:
     """Write a package of the desktop's or the phone's collection: `.colpkg` all of it, `.apkg` decks of it.
 
-    Raises UsageError for a target of another name or a deck that is not there, and what reading the side raises.
+    Raises UsageError for a target of another name, or one that is there already unless `over`, or a deck that is not
+    there, and what reading the side raises.
     """
     _check(target, how)
+    if not target.parent.is_dir():
+        raise UsageError(
+            f"there is no folder {target.parent}", hint="make it, or name another; nothing was written"
+        )
+    if target.exists() and not over:
+        raise _there(target)
     with TemporaryDirectory(prefix="usbsync-", ignore_cleanup_errors=True) as name:
         scratch = Path(name)
         with _reading(options, talk, of) as replica:
@@ -65,7 +78,7 @@ def export(
 
 
 def export_to_phone(
-    options: Options, talk: Talk, name: str, how: DeckExport, *, of: Side = Side.DESKTOP
+    options: Options, talk: Talk, name: str, how: DeckExport, *, of: Side = Side.DESKTOP, over: bool = False
 ) -> Exported:
     """Put a package into the phone's Download folder, whole or not at all, for a person to open it there.
 
@@ -76,6 +89,8 @@ def export_to_phone(
     with TemporaryDirectory(prefix="usbsync-", ignore_cleanup_errors=True) as folder:
         made = export(options, talk, Path(folder, name), how, of=of)
         with phone_link(options, talk) as link:
+            if link.stat(f"{DOWNLOADS}/{name}") and not over:
+                raise _there(f"{DOWNLOADS}/{name} on the phone")
             _put(link, Path(made.path), f"{DOWNLOADS}/{name}", talk)
     return Exported(f"{DOWNLOADS}/{name}", made.size, made.notes, on_phone=True)
 
@@ -91,6 +106,12 @@ def phone_link(options: Options, talk: Talk) -> Iterator[Transport]:
                 hint="name a file instead, and copy it to where the phone's app finds it",
             )
         yield link
+
+
+def _there(target: object) -> UsageError:
+    return UsageError(
+        f"{target} is there already; nothing was written", hint="name another file, or replace it with --yes"
+    )
 
 
 def _check(target: Path, how: DeckExport) -> None:
