@@ -29,67 +29,67 @@ def work(path, who: str, at: int) -> None:
     put(path, f"{who}-new-{at}.txt", f"{who} made this", 1_700_000_000)
 
 
-def test_both_work_and_both_get_it(hand: Hand) -> None:
-    work(hand.desktop, "desktop", 0)
-    work(hand.phone, "phone", 3)
-    report = hand.carry()
+def test_both_work_and_both_get_it(either: Hand) -> None:
+    work(either.desktop, "desktop", 0)
+    work(either.phone, "phone", 3)
+    report = either.carry()
     assert report.result == "merged"
     assert not [c for c in report.conflicts if c.weight == "lost"]
-    alike(hand)
-    assert "made on the phone, 3" in texts(hand.desktop)
-    assert "made on the desktop, 0" in texts(hand.phone)
-    after = hand.carry()
+    alike(either)
+    assert "made on the phone, 3" in texts(either.desktop)
+    assert "made on the desktop, 0" in texts(either.phone)
+    after = either.carry()
     assert after.result == "unchanged"
     assert after.answer is None
 
 
-def test_the_answer_is_in_the_phones_own_format_and_brings_what_it_lacks(hand: Hand) -> None:
-    work(hand.desktop, "desktop", 0)
-    hand.export()
-    hand.sync()
-    with zipfile.ZipFile(hand.answer) as archive:
+def test_the_answer_is_in_the_phones_own_format_and_brings_what_it_lacks(either: Hand) -> None:
+    work(either.desktop, "desktop", 0)
+    either.export()
+    either.sync()
+    with zipfile.ZipFile(either.answer) as archive:
         names = set(archive.namelist())
-    assert ("collection.anki21b" in names) is not hand.legacy
+    assert ("collection.anki21b" in names) is not either.legacy
     assert {"0", "1"} <= names
     assert "2" not in names  # desktop-edits, desktop-new: not the whole folder
 
 
-def test_a_phone_that_forgets_to_import_twice_loses_nothing(hand: Hand) -> None:
+def test_a_phone_that_forgets_to_import_twice_loses_nothing(either: Hand) -> None:
     answered: set[int] = set()
     for at in range(3):
-        work(hand.desktop, "desktop", at)
-        work(hand.phone, "phone", at + 3)
-        answered |= reviews(hand.desktop) | reviews(hand.phone)
-        hand.export()
-        hand.sync()  # and nothing is imported
-    hand.import_()
-    alike(hand)
+        work(either.desktop, "desktop", at)
+        work(either.phone, "phone", at + 3)
+        answered |= reviews(either.desktop) | reviews(either.phone)
+        either.export()
+        either.sync()  # and nothing is imported
+    either.import_()
+    alike(either)
     for at in range(3):
-        assert f"made on the desktop, {at}" in texts(hand.phone)
-        assert f"made on the phone, {at + 3}" in texts(hand.desktop)
-    assert answered <= reviews(hand.desktop)
-    with editing(hand.desktop) as col:
+        assert f"made on the desktop, {at}" in texts(either.phone)
+        assert f"made on the phone, {at + 3}" in texts(either.desktop)
+    assert answered <= reviews(either.desktop)
+    with editing(either.desktop) as col:
         counts = col.db.all(
             "select c.reps, (select count() from revlog where cid = c.id and type < 4) from cards c where c.reps > 0"
         )
     assert all(reps == answers for reps, answers in counts)  # none is counted twice
 
 
-def test_what_is_deleted_after_an_answer_stays_deleted_imported_or_not(hand: Hand) -> None:
+def test_what_is_deleted_after_an_answer_stays_deleted_imported_or_not(either: Hand) -> None:
     for at, imports in enumerate((False, True, False, False)):
-        with editing(hand.phone) as col:
+        with editing(either.phone) as col:
             made = add_note(col, "Basic", [f"from the phone {at}", "x"], 1)
-        with editing(hand.desktop) as col:
+        with editing(either.desktop) as col:
             mine = add_note(col, "Basic", [f"from the desk {at}", "x"], 1)
-        hand.export()
-        hand.sync()
+        either.export()
+        either.sync()
         if imports:
-            hand.import_()
-        with editing(hand.desktop) as col:
+            either.import_()
+        with editing(either.desktop) as col:
             col.remove_notes([made, mine])
-    hand.carry()
-    alike(hand)
-    assert "from the" not in texts(hand.desktop)
+    either.carry()
+    alike(either)
+    assert "from the" not in texts(either.desktop)
 
 
 def test_a_phone_that_imports_an_older_answer_gets_the_rest_with_the_next(hand: Hand, tmp_path) -> None:
@@ -161,32 +161,34 @@ def test_media_deleted_on_the_desktop_does_not_come_back(hand: Hand) -> None:
     alike(hand)
 
 
-def test_a_package_without_media_takes_no_media_away(hand: Hand) -> None:
-    work(hand.phone, "phone", 1)
-    put(hand.desktop, "new-here.txt", "made at the desk")
-    hand.export(with_media=False)
-    report = hand.sync()
+def test_a_package_without_media_takes_no_media_away(either: Hand) -> None:
+    work(either.phone, "phone", 1)
+    put(either.desktop, "new-here.txt", "made at the desk")
+    either.export(with_media=False)
+    report = either.sync()
     assert report.media["desktop"] == {"added": 0, "updated": 0, "deleted": 0}
-    hand.import_()
-    assert (hand.phone.with_suffix(".media") / "new-here.txt").exists()  # what is new at the desk came along
-    hand.carry()  # with media again: now the phone's come too
-    assert (hand.desktop.with_suffix(".media") / "phone-new-1.txt").exists()
-    alike(hand)
+    either.import_()
+    assert (
+        either.phone.with_suffix(".media") / "new-here.txt"
+    ).exists()  # what is new at the desk came along
+    either.carry()  # with media again: now the phone's come too
+    assert (either.desktop.with_suffix(".media") / "phone-new-1.txt").exists()
+    alike(either)
 
 
-def test_media_that_an_import_passed_over_is_sent_again_not_taken_for_the_phones_own(hand: Hand) -> None:
+def test_media_that_an_import_passed_over_is_sent_again_not_taken_for_the_phones_own(either: Hand) -> None:
     """AnkiMobile leaves a file of the same size alone, and an import may fail half-way."""
-    put(hand.desktop, "stays.txt", "STAYS AS IT WAS", 1_700_000_000)
-    put(hand.desktop, "added.txt", "at the desk")
-    hand.carry()
-    put(hand.phone, "stays.txt", "stays as it was")
-    (hand.phone.with_suffix(".media") / "added.txt").unlink()
-    report = hand.carry()
+    put(either.desktop, "stays.txt", "STAYS AS IT WAS", 1_700_000_000)
+    put(either.desktop, "added.txt", "at the desk")
+    either.carry()
+    put(either.phone, "stays.txt", "stays as it was")
+    (either.phone.with_suffix(".media") / "added.txt").unlink()
+    report = either.carry()
     assert report.media["desktop"] == {"added": 0, "updated": 0, "deleted": 0}
-    assert (hand.desktop.with_suffix(".media") / "stays.txt").read_text() == "STAYS AS IT WAS"
-    assert (hand.phone.with_suffix(".media") / "added.txt").exists()
-    if not hand.legacy:  # of an old package Anki itself compares only sizes: it never takes this one
-        alike(hand)
+    assert (either.desktop.with_suffix(".media") / "stays.txt").read_text() == "STAYS AS IT WAS"
+    assert (either.phone.with_suffix(".media") / "added.txt").exists()
+    if not either.legacy:  # of an old package Anki itself compares only sizes: it never takes this one
+        alike(either)
 
 
 def test_a_dry_run_writes_nothing(hand: Hand) -> None:
@@ -230,19 +232,19 @@ def by_folder(hand: Hand, **more):
     return sync(options, Silent())
 
 
-def test_a_phone_that_came_as_packages_is_known_on_the_cable(hand: Hand) -> None:
+def test_a_phone_that_came_as_packages_is_known_on_the_cable(either: Hand) -> None:
     """Imported: the answer is the ancestor. Nobody is asked, nothing is named as a conflict, nothing comes back."""
-    work(hand.desktop, "desktop", 0)
-    work(hand.phone, "phone", 3)
-    hand.carry()
-    with editing(hand.desktop) as col:
+    work(either.desktop, "desktop", 0)
+    work(either.phone, "phone", 3)
+    either.carry()
+    with editing(either.desktop) as col:
         col.remove_notes(col.find_notes('"made on the phone, 3"'))
         edit_field(col, note_ids(col)[0], 1, "again")
-    report = by_folder(hand)
+    report = by_folder(either)
     assert not [c for c in report.conflicts if c.weight == "lost"]
-    alike(hand)
-    assert "made on the phone, 3" not in texts(hand.phone)
-    assert by_folder(hand).result == "unchanged"
+    alike(either)
+    assert "made on the phone, 3" not in texts(either.phone)
+    assert by_folder(either).result == "unchanged"
 
 
 def test_a_phone_that_forgot_to_import_and_then_comes_on_the_cable_loses_nothing(hand: Hand) -> None:

@@ -147,7 +147,7 @@ def test_an_import_into_the_phone_is_undone(bench) -> None:
     before = content(bench.on_phone), files(bench.on_phone)
     bench.run("import", str(deck), "--into", "phone")
     assert "clef" in texts(bench.on_phone)
-    bench.run("undo", "--yes")
+    bench.run("undo")
     assert (content(bench.on_phone), files(bench.on_phone)) == before
 
 

@@ -56,7 +56,7 @@ def words(phone: str, topic: Topic, about: About) -> tuple[str, str]:
             news = (f"Import {Path(answer).name} on the phone, and both hold everything.", *_news(about))
             return f"{phone} is merged", "\n".join(news)
         case Topic.DONE, Report():
-            return f"Anki and {phone} are in step", "\n".join(_news(about))
+            return f"Anki and {phone} are in step", "\n".join(_news(about)) or "Nothing was new."
         case _, UsbsyncError():
             return f"{phone} was not synced", f"{about}\n{about.hint}"
     return f"{phone}: {topic.value}", ""

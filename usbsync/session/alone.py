@@ -29,7 +29,7 @@ from usbsync.transport.wrap import Metered
 NOBODY = "import"
 """Stands for the phone in the memory of what was done to the desktop alone."""
 AFTER = "after"
-"""What the desktop's collection was when it was left, in the facts of a backup."""
+"""What the collection that took something in was when it was left, by its side, in the facts of a backup."""
 ABSENT = (NOBODY, PHONE)
 """The phones that are not needed to take the desktop back."""
 

@@ -196,7 +196,7 @@ def _carry_out(
         ancestor=None if forgotten else old,  # what both hold is what it was: the next sync finds the import
         rewinds=bool(gone),
         note="imported",
-        facts={AFTER: sha256_of(written)} if side is Side.DESKTOP else {},
+        facts={AFTER: {side.value: sha256_of(written)}},
         stage_media=lambda on_bytes: _stage(meeting, own.replica.place, side, plan, media.parent, on_bytes),
     )
     backup = apply(meeting, work, talk)

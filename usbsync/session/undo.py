@@ -117,7 +117,8 @@ def _newest(backups: Backups) -> Backup:
 def _guard(meeting: Meeting, backup: Backup, sides: Collection[Side], result: Result) -> None:
     """Refuse where somebody worked since the last sync: going back would take that away unasked."""
     left = _left(meeting, backup)
-    used = [side for side in sides if left and meeting.replicas[side].fingerprint() != left[side]]
+    known = [side for side in sides if left and side in left]
+    used = [side for side in known if left and meeting.replicas[side].fingerprint() != left[side]]
     if used:
         raise GuardRefused(
             f"the {' and the '.join(used)} changed since the last sync, and going back takes that back too; "
@@ -130,7 +131,7 @@ def _guard(meeting: Meeting, backup: Backup, sides: Collection[Side], result: Re
 def _left(meeting: Meeting, backup: Backup) -> Mapping[Side, str] | None:
     """Return what both were when usbsync last left them, where that is known."""
     if AFTER in backup.facts:
-        return {Side.DESKTOP: str(backup.facts[AFTER])}
+        return {Side(side): str(sha256) for side, sha256 in backup.facts[AFTER].items()}
     ancestor = meeting.ancestor()
     if ancestor is None:
         return None
