@@ -134,7 +134,7 @@ def _left_clean(transport: Transport, replica: PhoneReplica, files: list[str], f
             cleaned = True
         if shell and guard and cleaned:
             with suppress(UsbsyncError):
-                shell.run(["kill", "-9", f"-{guard}"])
+                shell.run(["kill", "-9", f"-{guard}", guard])  # it may not lead its group yet
 
 
 def _guarded(shell: Shell, paths: list[str]) -> str | None:
