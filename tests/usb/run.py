@@ -5,7 +5,8 @@
 A real kernel, udev, systemd, adbd on a USB gadget (dummy_hcd), and an MTP responder; usbsync comes as a wheel of this
 tree and is installed in the guest. Needs Debian (amd64) and root; uses KVM where it can, else TCG. The image is kept
 in the git-ignored `.cache/usb`, named after what goes into it. Exit code 0: every point holds; 1: one does not; 2: the
-rig cannot run here, and why. POINTs are names of job.py's; without any, all.
+rig cannot run here, and why. POINTs are names of job.py's; without any, all. Each line begins
+with the host's seconds; those in the lines are the guest's.
 """
 
 from __future__ import annotations

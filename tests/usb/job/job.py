@@ -18,11 +18,13 @@ os.environ.setdefault("SLOW", (HOST / "slow").read_text().strip())
 
 import laptop
 from laptop import Laptop
-from phone import Phone, load_modules, wait
+from phone import Phone, load_modules, unplug_all, wait
 
 SOON = 10.0
 """Seconds from enumeration to a sync that is done, at most."""
 UNPLUGS = 20
+MTP_UNPLUGS = 5
+LOOKS = 3
 
 POINTS = []
 
@@ -116,6 +118,10 @@ def plug(world: World) -> str:
     world.in_step()
     assert took <= SOON, f"{took:.1f} s from enumeration"
     assert world.laptop.service_uid() == laptop.UID
+    node = Path("/dev/usbsync", world.phone.serial).resolve()
+    assert not node.stat().st_mode & 0o002, "the node is open to the world"
+    assert laptop.may_write(laptop.NAME, node)
+    assert not laptop.may_write(laptop.STRANGER, node)
     assert not (strangers := world.laptop.not_owned()), strangers
     told = wait("a notification", world.laptop.told, 10)
     said = f"{told[-1]['summary']}: {told[-1]['body']}"
@@ -251,7 +257,20 @@ def composite(world: World) -> str:
     assert interfaces == ":060101:ff4201:", interfaces
     assert took <= SOON, f"{took:.1f} s from enumeration"
     world.unplug(phone)
-    return f"{interfaces}: in step {took:.1f} s after enumeration"
+    phone.work("looked at")
+    done = world.laptop.when_synced(phone)
+    phone.plug()
+    began = enumerated(phone)
+    looks = 0
+    while not done():
+        assert time.monotonic() - began < 60, f"not in step, after {looks} looks by MTP"
+        if looks < LOOKS:  # as a file manager does that mounts it; libmtp resets the port when it is done
+            looks += world.laptop.looks_by_mtp(phone)
+        time.sleep(0.1)
+    looked = time.monotonic() - began
+    world.in_step(phone)
+    world.unplug(phone)
+    return f"{interfaces}: in step {took:.1f} s after enumeration, {looked:.1f} s where {looks} looks by MTP cut in"
 
 
 @point
@@ -323,6 +342,38 @@ def mtp(world: World) -> str:
     return f"in step in {took:.1f} s, {len(phone.media())} files, among them {', '.join(accents)}"
 
 
+@point
+def mtp_unplug(world: World) -> str:
+    """A mounted phone is unplugged in the middle: mounted again, the next run makes it whole."""
+    world.phone.unplug()
+    phone = Phone("MTPCUT1", adb=False, mtp=True, udc="dummy_udc.1")
+    phone.make()
+    world.laptop.share_with(phone)
+    seed = int.from_bytes(os.urandom(4))
+    chance = random.Random(seed)
+    longest, codes, torn = 0.0, [], 0
+    for turn in range(MTP_UNPLUGS + 2):
+        if turn:
+            phone.work(f"mtp cut {turn}", reviews=1)
+            world.laptop.work(f"mtp desk {turn}", reviews=1)
+        phone.plug()
+        enumerated(phone)
+        with world.laptop.mounted(phone) as folder:
+            began = time.monotonic()
+            running = world.laptop.start("sync", "--device", f"folder:{folder}")
+            if 1 < turn <= MTP_UNPLUGS:
+                time.sleep(chance.uniform(longest / 4, longest))
+                phone.unplug()
+            codes.append(laptop.ended(running))
+            longest = max(longest, time.monotonic() - began) if turn < 2 else longest
+        phone.unplug()
+        torn += not phone.collection.exists()
+    assert codes[-1] == 0, codes
+    assert set(codes) <= {0, 6}, codes
+    world.in_step(phone)
+    return f"{MTP_UNPLUGS - 1} times, exits {codes}, {torn} times between two names (seed {seed}); whole and equal after the last"
+
+
 def uninstall(world: World) -> str:
     """`usbsync setup --uninstall` takes all back."""
     world.laptop.usbsync("setup", "--uninstall")
@@ -336,14 +387,14 @@ POINTS.append(uninstall)
 
 
 def main() -> int:
-    """Run the points; the first one is always run."""
+    """Run the points; the first two are always run: in the second, the phone and the computer meet."""
     wanted = (HOST / "points").read_text().split()
     laptop.run("dmesg", "-n", "1")
     load_modules()
     world = World()
     failed = passed = 0
     for function in POINTS:
-        if wanted and function.__name__ not in wanted and function is not install:
+        if wanted and function.__name__ not in wanted and function not in (install, plug):
             continue
         began = time.monotonic()
         try:
@@ -353,6 +404,7 @@ def main() -> int:
             print(f"FAILED {function.__name__}: {type(error).__name__}: {error}", flush=True)
             traceback.print_exc(file=sys.stdout)
             print(laptop.journal(), flush=True)
+            unplug_all()
         else:
             passed += 1
             print(f"ok {function.__name__} [{time.monotonic() - began:.0f} s]: {numbers}", flush=True)

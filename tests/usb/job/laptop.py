@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from phone import Phone
 
 NAME, UID = "laptop", 1000
+STRANGER = "other"  # has an account, and no seat
 HOME = Path("/home/laptop")
 COLLECTION = HOME / ".local/share/Anki2/User 1/collection.anki2"
 STATE = HOME / ".local/share/usbsync"
@@ -68,9 +69,22 @@ def run(*argv: object, seconds: float = 120, **more) -> subprocess.CompletedProc
     return done
 
 
+def ended(running: subprocess.Popen, seconds: float = 150) -> int:
+    """Wait for a command's end; returns its exit code, and prints what it said where that is a bug's."""
+    said, _ = running.communicate(timeout=slow(seconds))
+    if running.returncode not in {0, 6}:
+        print(said, flush=True)
+    return running.returncode
+
+
 def as_person(*argv: object) -> list[object]:
     """Return the command that runs as the person at the seat."""
     return ["runuser", "-u", NAME, "--", *argv]
+
+
+def may_write(name: str, path: Path) -> bool:
+    """Say whether somebody may write to a file."""
+    return subprocess.run(["runuser", "-u", name, "--", "test", "-w", path], check=False).returncode == 0
 
 
 def systemctl(*words: str) -> str:
@@ -157,6 +171,20 @@ class Laptop:
     def usbsync(self, *words: str) -> subprocess.CompletedProcess:
         """Run usbsync as the person."""
         return self.run(f"{BIN}/usbsync", *words)
+
+    def start(self, *words: str) -> subprocess.Popen:
+        """Start usbsync as the person; `ended` waits for it."""
+        argv = [str(word) for word in as_person(f"{BIN}/usbsync", *words)]
+        return subprocess.Popen(
+            argv, env=ENV, cwd="/tmp", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    def looks_by_mtp(self, phone: Phone) -> bool:
+        """Look at a phone by MTP, as a file manager does; says whether that came about."""
+        look = ["timeout", "20", "mtp-folders"]
+        argv = [str(word) for word in as_person(*look)]
+        done = subprocess.run(argv, env=ENV, cwd="/tmp", capture_output=True, text=True, check=False)
+        return "Android" in done.stdout and phone.mtp
 
     def work(self, text: str, *, reviews: int = 2) -> None:
         """Work in Anki on this computer."""
@@ -266,7 +294,7 @@ class Laptop:
             folder = Path(self.run("sh", "-c", f"ls -d {point}/*").stdout.strip()) / phone.ankidroid.name
             yield folder
         finally:
-            self.run("fusermount3", "-u", point)
+            self.run("fusermount3", "-u", "-z", point)  # lazily: an unplugged phone's mount is dead
 
     def differing(self, phone: Phone) -> list[str]:
         """Say where the two replicas differ; nothing, when they are in step and whole."""

@@ -57,6 +57,9 @@ no_inotify 0x1
 """  # with inotify it hangs after SendObject
 
 
+MADE: list[Phone] = []
+
+
 def wait(what: str, done, seconds: float = 20.0, every: float = 0.02):
     """Wait until `done()` is true, and return it; TimeoutError names what did not come."""
     end = time.monotonic() + seconds * float(os.environ.get("SLOW", "1"))
@@ -106,6 +109,7 @@ class Phone:
 
     def make(self) -> None:
         """Make its files and its gadget; nothing is plugged in yet."""
+        MADE.append(self)
         self._files()
         for path, text in {
             "idVendor": "0x18d1",
@@ -304,6 +308,12 @@ class Phone:
                 cwd="/",
                 start_new_session=True,
             )
+
+
+def unplug_all() -> None:
+    """Leave no phone plugged in, after a point that failed with one."""
+    for phone in MADE:
+        phone.unplug()
 
 
 def load_modules() -> None:
