@@ -352,7 +352,7 @@ def mtp_unplug(world: World) -> str:
     seed = int.from_bytes(os.urandom(4))
     chance = random.Random(seed)
     longest, codes, torn = 0.0, [], 0
-    for turn in range(MTP_UNPLUGS + 2):
+    for turn in range(MTP_UNPLUGS + 3):  # two whole ones, those that are cut, and the last
         if turn:
             phone.work(f"mtp cut {turn}", reviews=1)
             world.laptop.work(f"mtp desk {turn}", reviews=1)
@@ -361,7 +361,7 @@ def mtp_unplug(world: World) -> str:
         with world.laptop.mounted(phone) as folder:
             began = time.monotonic()
             running = world.laptop.start("sync", "--device", f"folder:{folder}")
-            if 1 < turn <= MTP_UNPLUGS:
+            if 1 < turn < MTP_UNPLUGS + 2:
                 time.sleep(chance.uniform(longest / 4, longest))
                 phone.unplug()
             codes.append(laptop.ended(running))
@@ -371,7 +371,7 @@ def mtp_unplug(world: World) -> str:
     assert codes[-1] == 0, codes
     assert set(codes) <= {0, 6}, codes
     world.in_step(phone)
-    return f"{MTP_UNPLUGS - 1} times, exits {codes}, {torn} times between two names (seed {seed}); whole and equal after the last"
+    return f"{MTP_UNPLUGS} times, exits {codes}, {torn} times between two names (seed {seed}); whole and equal after the last"
 
 
 def uninstall(world: World) -> str:
