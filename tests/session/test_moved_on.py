@@ -22,6 +22,7 @@ from session.scenes import (
     both_work,
     files,
     killed_while,
+    media,
     notes,
     put,
     reviews,
@@ -292,3 +293,19 @@ def test_what_is_done_after_a_cut_is_kept(cut, move, monkeypatch, record_propert
         assert_alike(world)
         assert not strays(world)
     record_property("outcomes", dict(outcomes))
+
+
+@pytest.mark.parametrize(
+    "since", [lambda _cut: None, phone_studies, desktop_studies, both_study], ids=lambda since: since.__name__
+)
+def test_media_that_came_before_a_cut_and_is_deleted_after_it_stays_away(cut, since) -> None:
+    """Where its other side has it already, and the record can no longer be finished."""
+    for at in cut.points(3):
+        world = cut.die_at(at)
+        since(cut)
+        (media(world.desktop) / "desktop-new").unlink()
+        (media(world.phone) / "phone-new").unlink()
+        world.sync()
+        assert not {"desktop-new", "phone-new"} & {*files(world.desktop), *files(world.phone)}, at
+        assert_alike(world)
+        assert not strays(world)

@@ -77,7 +77,7 @@ class CableMemory:
     def keep(self, new: Ancestor | None) -> None:
         """Remember what both hold: it is newer than all packages."""
         self.known.keep(new)
-        self._newest, self._looked = new, True
+        self._newest, self._looked = self.known.load(), True  # with the copy that is kept: the one given goes
 
     def phone_media(self) -> Mapping[str, str] | None:
         """They can be looked at."""

@@ -7,6 +7,7 @@ safe; finishing, or building on a side's old state, is merely more exact, and is
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 from usbsync.core.conflict import Side
@@ -62,10 +63,11 @@ def recover(meeting: Meeting, talk: Talk) -> Recovery | None:
                 _finish(meeting, cut, talk)
             case Recovery.GIVE_UP:
                 talk.note("an earlier sync was interrupted and cannot be finished: starting over")
+                _remember_arrived(meeting, cut)
                 _give_up(meeting)
             case Recovery.REBASE if moved:
                 talk.note(f"an earlier sync was interrupted, and the {moved} was used since: merging both")
-                conclude(meeting, _rebased(cut, moved))
+                conclude(meeting, _rebased(meeting, cut, moved))
     return what
 
 
@@ -121,7 +123,7 @@ def _give_up(meeting: Meeting) -> None:
     _sweep(meeting)
 
 
-def _rebased(cut: Cut, moved: Side) -> Ancestor | None:
+def _rebased(meeting: Meeting, cut: Cut, moved: Side) -> Ancestor | None:
     """Return the moved side's old state as the ancestor: the flipped side's collection contains it."""
     old = cut.sides[moved].old
     if cut.ancestor is None or old is None:
@@ -131,11 +133,31 @@ def _rebased(cut: Cut, moved: Side) -> Ancestor | None:
         collection=old,
         sha256=sha256_of(old),
         desktop_sha256="",
-        media=cut.media_before,
+        media={**cut.media_before, **_arrived(meeting, cut)},
         seen_desktop={},
         seen_phone={},
         info={},
     )
+
+
+def _remember_arrived(meeting: Meeting, cut: Cut) -> None:
+    with suppress(DamagedData):  # a memory that is damaged is told of by the sync that follows
+        old, arrived = meeting.ancestor(), _arrived(meeting, cut)
+        if old and arrived:
+            meeting.memory.keep(replace(old, media={**old.media, **arrived}))
+
+
+def _arrived(meeting: Meeting, cut: Cut) -> dict[str, str]:
+    """Return the media that a sync brought to one side from the other: who lacks it now has deleted it since."""
+    if cut.rewinds or cut.ancestor is None:
+        return {}
+    found = {}
+    for side, record in cut.sides.items():
+        here = meeting.replicas[side].transport.hash(sorted(record.brings), "sha1")
+        found |= {
+            path.rpartition("/")[2]: sha1 for path, sha1 in record.brings.items() if here.get(path) == sha1
+        }
+    return {name: sha1 for name, sha1 in found.items() if cut.ancestor.media.get(name) == sha1}
 
 
 def _sweep(meeting: Meeting) -> None:

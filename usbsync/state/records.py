@@ -52,7 +52,7 @@ def _opened(whole: object, raw: bytes, version: int, path: Path) -> dict[str, An
 
 def part(record: Mapping[str, Any], key: str, kind: type[T], path: Path) -> T:
     """Take one value out of a record; DamagedData when it is missing or of another type."""
-    value = record.get(key)
+    value = record.get(key) if isinstance(record, dict) else None  # it may lie within a record
     if not isinstance(value, kind):
         raise damaged(path, f"{key!r} is missing or of the wrong type")
     return value
