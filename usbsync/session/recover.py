@@ -151,7 +151,7 @@ def _arrived(meeting: Meeting, cut: Cut) -> dict[str, str]:
     """Return the media that a sync brought to one side from the other: who lacks it now has deleted it since."""
     if cut.rewinds or cut.ancestor is None:
         return {}
-    found = {}
+    found: dict[str, str] = {}
     for side, record in cut.sides.items():
         here = meeting.replicas[side].transport.hash(sorted(record.brings), "sha1")
         found |= {
