@@ -116,8 +116,8 @@ def test_a_phone_that_falls_silent_after_any_byte(
 ) -> None:
     """Its adbd is stopped (SIGSTOP), or the link swallows all: it is given up at the deadline, and may come back."""
     monkeypatch.setattr(pulse, "QUIET", 0.5)
-    monkeypatch.setattr(pulse, "ANSWER", 0.5)
-    monkeypatch.setattr(ways, "CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr(pulse, "ANSWER", 1.5)
+    monkeypatch.setattr(ways, "CONNECT_SECONDS", 2.0)
     rng, outcomes = random.Random(f"stalls {SEED}"), Counter()
     for turn in range(STALLS):
         before = [files(side) for side in ready.again().both]

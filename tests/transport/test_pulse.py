@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pulse, "QUIET", 0.3)
-    monkeypatch.setattr(pulse, "ANSWER", 0.5)
+    monkeypatch.setattr(pulse, "ANSWER", 2.0)
 
 
 @pytest.fixture(params=["tcp", "server"])
@@ -47,7 +47,7 @@ def test_a_phone_that_is_stuck_is_given_up_and_stays_gone(link, phone: TestPhone
         link.run(["sleep", "60"], seconds=120)
     with pytest.raises(PhoneGone):
         link.stat("/sdcard")
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 15
     phone.thaw()
     began = time.monotonic()
     with pytest.raises(PhoneGone, match="any more"):
