@@ -96,7 +96,8 @@ class Ledger:
         assert self.answers <= reviews(world.desktop)
         there = files(world.desktop)
         assert {name: there.get(name) for name in self.media} == self.media
-        assert not self.gone_media & there.keys()
+        back = self.gone_media & there.keys()
+        assert not back
 
 
 def start(world: World, *words: str) -> subprocess.Popen[str]:
@@ -118,15 +119,42 @@ def whole_sync(world: World) -> dict:
     return json.loads(out)
 
 
-def kill_one(world: World, rng: random.Random, usual: float) -> str:
-    """Kill a sync at random, half of them from the moment on at which something lies staged; say where it was."""
-    began = time.monotonic()
+def at_work(world: World, process: subprocess.Popen[str], before: set[Path]) -> None:
+    """Wait until a sync has done something of its own: what an earlier one left does not count, nor does its start."""
+    while process.poll() is None and not traces(world) - before:
+        time.sleep(0.001)
+
+
+def traces(world: World) -> set[Path]:
+    """Name the scratch folders of runs, each of which makes one before it recovers or reads anything."""
+    return {*(world.pair.folder / "work").glob("usbsync-*")}
+
+
+def backups(world: World) -> set[Path]:
+    return {*(world.pair.folder / "backups").glob("*")}
+
+
+def timed(world: World) -> float:
+    """Sync undisturbed; return the seconds from when it was at work."""
+    before = traces(world)
     with start(world) as process:
-        wait = rng.uniform(0.2, 1.1) * usual
-        if rng.random() < 0.7:
-            while process.poll() is None and not begun(world) and time.monotonic() - began < 60:
+        at_work(world, process, before)
+        began = time.monotonic()
+        _, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    return time.monotonic() - began
+
+
+def kill_one(world: World, rng: random.Random, usual: float) -> str:
+    """Kill a sync that is at work, half of them after it has begun a backup; say where it was."""
+    before, kept, record = traces(world), backups(world), journal(world)
+    with start(world) as process:
+        at_work(world, process, before)
+        wait = rng.uniform(0, 1.1) * usual
+        if rng.random() < 0.5:
+            while process.poll() is None and not backups(world) - kept:
                 time.sleep(0.001)
-            wait = rng.uniform(0, 0.35) * usual
+            wait = rng.uniform(0, 0.5) * usual
         try:
             process.wait(wait)
         except subprocess.TimeoutExpired:
@@ -134,20 +162,22 @@ def kill_one(world: World, rng: random.Random, usual: float) -> str:
         process.wait()
         said = process.stderr.read()
     assert process.returncode in {0, -9}, said
-    return where(world) if process.returncode else ENDED
+    return where(world, record) if process.returncode else ENDED
+
+
+def journal(world: World) -> bytes | None:
+    return world.journal.read_bytes() if world.journal.exists() else None
 
 
 def staged(world: World) -> bool:
     return any(".usbsync" in path.name for side in world.both for path in side.parent.iterdir())
 
 
-def begun(world: World) -> bool:
-    backups = world.pair.folder / "backups"
-    return staged(world) or any(not (each / "manifest.json").exists() for each in backups.iterdir())
-
-
-def where(world: World) -> str:
-    if world.journal.exists():
+def where(world: World, before: bytes | None) -> str:
+    now = journal(world)
+    if now and now == before:
+        return "killed before it had finished what an earlier one began"
+    if now:
         return "killed after the commit record"
     return "killed while staging" if staged(world) else "killed before or after that"
 
@@ -168,9 +198,7 @@ def test_all_that_was_done_is_there_however_often_a_sync_was_killed(world, recor
     ledger, outcomes = Ledger(random.Random(SEED)), Counter()
     for side, who in zip(world.both, ("desktop", "phone"), strict=True):
         ledger.work(side, who)
-    began = time.monotonic()
-    whole_sync(world)
-    usual = time.monotonic() - began
+    usual = timed(world)
     killed = 0
     while killed < KILLS:
         for side, who in zip(world.both, ("desktop", "phone"), strict=True):
@@ -180,7 +208,7 @@ def test_all_that_was_done_is_there_however_often_a_sync_was_killed(world, recor
         killed += found != ENDED
         for side in world.both:
             dump(side)  # sound, by SQLite's own word
-        if killed % 10 == 0:
+        if killed % 10 == 0 and found != ENDED:
             with capsys.disabled():
                 sys.stdout.write(f"soak: {killed} of {KILLS} killed, {dict(outcomes)}\n")
     whole_sync(world)
@@ -193,4 +221,5 @@ def test_all_that_was_done_is_there_however_often_a_sync_was_killed(world, recor
         assert not strays_on(world)
     for side in world.both:
         assert database_check(side) == []
+    assert len(outcomes) > 2 or KILLS < 50  # else the moments are badly chosen, and nothing much was tried
     record_property("outcomes", {f"soak: {what}": count for what, count in outcomes.items()})
