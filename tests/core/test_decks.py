@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from core import model
 from core.cases import BASE, after, both_ways, deck, equal
@@ -10,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from usbsync.core.changes import Table
+from usbsync.core.conflict import Logic, Policy, Settlement, Side
 from usbsync.core.decks import Spot, broken_cycles, distinct, paths, readable, spots
 from usbsync.core.unicase import unicase
 
@@ -123,12 +126,6 @@ def moved(*pairs):
         ([(13, "X"), (14, "X::E")], [(12, "D::C")], {13: "X", 12: "X::C", 14: "X::E"}),
         # a parent moved here, renamed there
         ([(13, "A::D"), (14, "A::D::E")], [(13, "X"), (14, "X::E")], {13: "A::X", 14: "A::X::E"}),
-        # each moved below the other: the larger id goes back to the top
-        ([(10, "D::A"), (11, "D::A::B"), (12, "D::A::B::C")], [(13, "A::D"), (14, "A::D::E")],
-         {10: "D::A", 11: "D::A::B", 12: "D::A::B::C", 13: "D", 14: "D::E"}),
-        # two decks came to one name
-        ([(14, "X")], [(12, "X")], {12: "X", 14: "X+"}),
-        ([(14, "X")], [(12, "x")], {12: "x", 14: "X+"}),
         # two swapped names with each other on one side
         ([(13, "F"), (14, "F::E"), (15, "D")], [], {13: "F", 14: "F::E", 15: "D"}),
         # a path of three levels: one link of it renamed on either side
@@ -151,6 +148,104 @@ def test_both_renamed_a_deck_and_its_children_follow_the_one_that_stands():
         assert names(equal(merged)) == names(BASE) | {13: "Y", 14: "Y::E"}
         (conflict,) = merged.conflicts
         assert {conflict.desktop, conflict.phone} == {"X", "Y"}
+
+
+LOGICS = [Settlement(logic=logic) for logic in Logic]
+
+
+def _later(rows):
+    return [row._replace(mtime=row.mtime + 1) for row in rows]
+
+
+BELOW_D = [(10, "D::A"), (11, "D::A::B"), (12, "D::A::B::C")]
+BELOW_A = [(13, "A::D"), (14, "A::D::E")]
+
+
+@pytest.mark.parametrize("settlement", LOGICS)
+@pytest.mark.parametrize(
+    ("older", "newer", "expected"),
+    [(BELOW_D, BELOW_A, BELOW_A), (BELOW_A, BELOW_D, BELOW_D)],
+)
+def test_of_two_moves_below_each_other_the_newer_stands_and_the_other_is_named(
+    older, newer, expected, settlement
+):
+    sides = moved(*older), _later(moved(*newer))
+    for desktop, phone in both_ways(*sides):
+        merged = sync(BASE, after(*desktop), after(*phone), settlement)
+        assert names(equal(merged)) == names(BASE) | dict(expected)
+        (conflict,) = merged.conflicts
+        side = Side.PHONE if desktop is sides[0] else Side.DESKTOP
+        assert (conflict.chosen, conflict.id, conflict.ancestor) == (side, 10, "A, D")
+        assert {conflict.desktop, conflict.phone} == {"D::A", "A::D"}
+        assert conflict.title == readable(BASE[Table.DECKS][older[0][0]].name)
+        assert conflict.reason == "each was moved below the other; the newer edit stands"
+
+
+@pytest.mark.parametrize("settlement", LOGICS)
+def test_the_older_of_two_moves_below_each_other_can_be_taken(settlement):
+    worlds = after(*moved(*BELOW_D)), after(*_later(moved(*BELOW_A)))
+    (conflict,) = sync(BASE, *worlds, settlement).conflicts
+    taken = sync(BASE, *worlds, replace(settlement, answers={conflict.where: conflict.chosen.other}))
+    assert names(equal(taken)) == names(BASE) | dict(BELOW_D)
+    assert [c.where for c in taken.conflicts] == [conflict.where]
+
+
+def test_a_deck_that_gives_way_goes_back_to_where_it_was_with_its_new_name():
+    mine = moved((12, "D::E::Z"))
+    theirs = _later(moved((13, "A::B::C::D"), (14, "A::B::C::D::E")))
+    for one, other in both_ways(mine, theirs):
+        merged = sync(BASE, after(*one), after(*other))
+        expected = {12: "A::B::Z", 13: "A::B::Z::D", 14: "A::B::Z::D::E"}
+        assert names(equal(merged)) == names(BASE) | expected
+        (conflict,) = merged.conflicts
+        assert {conflict.desktop, conflict.phone} == {"D::E::Z", "A::B::C::D"}
+
+
+def test_a_preferred_side_moves_its_decks_below_the_others():
+    for policy, expected in ((Policy.DESKTOP, BELOW_D), (Policy.PHONE, BELOW_A)):
+        merged = sync(BASE, after(*moved(*BELOW_D)), after(*moved(*BELOW_A)), Settlement(policy))
+        assert names(equal(merged)) == names(BASE) | dict(expected)
+
+
+@pytest.mark.parametrize("settlement", LOGICS)
+@pytest.mark.parametrize("leaf", ["X", "x"])
+def test_of_two_decks_that_came_to_one_name_the_older_keeps_it_and_both_are_named(leaf, settlement):
+    for mine, theirs in both_ways(moved((14, "X")), moved((12, leaf))):
+        merged = sync(BASE, after(*mine), after(*theirs), settlement)
+        assert names(equal(merged)) == names(BASE) | {12: leaf, 14: "X+"}
+        (conflict,) = merged.conflicts
+        assert {conflict.desktop, conflict.phone} == {"X (was D::E)", f"{leaf} (was A::B::C)"}
+        assert "A::B::C" in str(conflict.desktop if conflict.chosen is Side.DESKTOP else conflict.phone)
+        assert (conflict.title, conflict.id) == ("X+", 14)
+        assert conflict.reason == "two decks came to one name; the older deck keeps it"
+        answers = {conflict.where: conflict.chosen.other}
+        taken = sync(BASE, after(*mine), after(*theirs), replace(settlement, answers=answers))
+        assert names(equal(taken)) == names(BASE) | {12: f"{leaf}+", 14: "X"}
+
+
+def test_a_new_deck_that_came_to_the_name_of_a_renamed_one_is_named():
+    mine = moved((13, "X"), (14, "X::E"))
+    theirs = [model.deck(60, "x"), model.deck(61, "x::Sub")]
+    for one, other in both_ways(mine, theirs):
+        merged = sync(BASE, after(*one), after(*other))
+        assert names(equal(merged)) == names(BASE) | {13: "X", 14: "X::E", 60: "x+", 61: "x+::Sub"}
+        (conflict,) = merged.conflicts
+        assert {conflict.desktop, conflict.phone} == {"X (was D)", "x (new)"}
+
+
+def test_a_deck_beside_a_filtered_one_of_its_name_is_named():
+    mine, theirs = [model.filtered_deck(60, "Y")], [model.deck(61, "Y"), model.deck(62, "Y::Sub")]
+    for one, other in both_ways(mine, theirs):
+        merged = sync(BASE, after(*one), after(*other))
+        assert names(equal(merged)) == names(BASE) | {60: "Y", 61: "Y+", 62: "Y+::Sub"}
+        (conflict,) = merged.conflicts
+        assert conflict.title == "Y+"
+
+
+def test_a_plus_is_given_that_no_other_deck_has():
+    tree = {2: Spot(None, "a"), 3: Spot(None, "A"), 9: Spot(None, "A+")}
+    assert distinct(tree) == {2: Spot(None, "a"), 3: Spot(None, "A++"), 9: Spot(None, "A+")}
+    assert distinct(tree, {3})[2] == Spot(None, "a++")
 
 
 def test_a_child_of_two_decks_that_came_to_one_name_follows_its_own():

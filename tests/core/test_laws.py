@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from usbsync.core import units
 from usbsync.core.changes import Table
 from usbsync.core.conflict import Logic, Policy, Settlement, Side
+from usbsync.core.decks import readable, spots
 from usbsync.core.merge3 import Outcome, merge3
 from usbsync.core.notetypes import differ
 from usbsync.core.unicase import unicase
@@ -291,6 +292,28 @@ def test_no_silent_loss_what_one_side_set_stands_or_is_reported(scene, settlemen
                     elsewhere = _reshaped(table, key, scene.worlds) and _anywhere(table, unit, new, now)
                     moved = _moved(unit, new, other, now)
                     assert stands or renamed or moved or elsewhere or unit == "tag:leech", (table, key, unit)
+
+
+@laws
+@given(scenes, settlements)
+def test_no_silent_loss_where_a_side_put_a_deck_it_stands_or_is_reported(scene, settlement):
+    base, one, two = scene.worlds
+    merged = merge(base, one, two, settlement)
+    told = [c for c in merged.conflicts if c.kind == "decks"]
+    reported = {c.id for c in told}
+    shown = " ".join(f"{c.desktop}, {c.phone}," for c in told)
+    old, result = (_spots(world) for world in (base, merged.worlds[DESKTOP]))
+    for own in map(_spots, (one, two)):
+        for did in own.keys() & old.keys() - reported:
+            now = result.get(did, old[did])  # what was edited is not gone, unless that is reported
+            moved = own[did].parent != old[did].parent and own[did].parent in {None, *old}
+            assert not moved or now.parent == own[did].parent or readable(own[did].leaf) in shown, did
+            renamed = own[did].leaf != old[did].leaf
+            assert not renamed or now.leaf == own[did].leaf or own[did].leaf in shown, did
+
+
+def _spots(world):
+    return spots({did: row.name for did, row in world[Table.DECKS].items()})
 
 
 def _reshaped(table, key, three) -> bool:

@@ -44,6 +44,8 @@ class Weight(StrEnum):
     QUIET = "quiet"  # the apps' own bookkeeping: in the JSON, not in the talk
 
 
+NEWER_STANDS = "the newer edit stands"
+
 Where: TypeAlias = tuple[str, int | str, str]
 """A conflict's address: (kind, id, unit)."""
 
@@ -83,4 +85,4 @@ class Settlement:
             return self.answers[where], "you chose it"
         if self.policy in {Policy.DESKTOP, Policy.PHONE}:
             return Side(self.policy), f"the {self.policy} is preferred"
-        return newer, "the newer edit stands"
+        return newer, NEWER_STANDS

@@ -6,7 +6,7 @@ paths, a child that the other side added or renamed would fall off; merged as (p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from usbsync.core.unicase import unicase
@@ -33,17 +33,21 @@ def spots(names: Mapping[int, str]) -> dict[int, Spot]:
     return found
 
 
+def rings(tree: Mapping[int, Spot]) -> list[tuple[int, ...]]:
+    """Return the rings of decks that came to stand below each other, each and all in the order of their ids."""
+    found = set()
+    for did in tree:
+        trail = [did]
+        while (above := tree[trail[-1]].parent) is not None and above in tree and above not in trail:
+            trail.append(above)
+        if above in trail:
+            found.add(tuple(sorted(trail[trail.index(above) :])))
+    return sorted(found)
+
+
 def broken_cycles(tree: Mapping[int, Spot]) -> dict[int, Spot]:
     """Put decks that came to stand below each other back at the top, the one with the largest id of each ring."""
-    sound = dict(tree)
-    for did in sorted(tree, reverse=True):
-        seen, at = {did}, sound[did].parent
-        while at is not None and at in sound and at not in seen:
-            seen.add(at)
-            at = sound[at].parent
-        if at == did:
-            sound[did] = Spot(None, sound[did].leaf)
-    return sound
+    return {**tree, **{ring[-1]: Spot(None, tree[ring[-1]].leaf) for ring in rings(tree)}}
 
 
 def paths(tree: Mapping[int, Spot]) -> dict[int, str]:
@@ -60,17 +64,32 @@ def paths(tree: Mapping[int, Spot]) -> dict[int, str]:
     return known
 
 
-def distinct(tree: Mapping[int, Spot]) -> dict[int, Spot]:
-    """Give decks that came to share a name distinct ones: the smallest id keeps it, others get Anki's `+`."""
-    taken: set[tuple[int | None, str]] = set()
-    result = {}
+def namesakes(tree: Mapping[int, Spot]) -> list[list[int]]:
+    """Return the decks that came to share a name, in the order of their ids."""
+    groups: dict[tuple[int | None, str], list[int]] = {}
     for did in sorted(tree):
+        groups.setdefault(_known_as(tree[did]), []).append(did)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def distinct(tree: Mapping[int, Spot], first: Collection[int] = ()) -> dict[int, Spot]:
+    """Give decks that came to share a name distinct ones: the smallest id, or one of `first`, keeps it.
+
+    The others get Anki's `+`, as often as it takes to have a name that nobody else goes by.
+    """
+    known, taken = {_known_as(spot) for spot in tree.values()}, set[tuple[int | None, str]]()
+    result = {}
+    for did in sorted(tree, key=lambda did: (did not in first, did)):
         spot = tree[did]
-        while (spot.parent, unicase(spot.leaf)) in taken:
+        while _known_as(spot) in taken or (spot != tree[did] and _known_as(spot) in known):
             spot = Spot(spot.parent, spot.leaf + "+")
-        taken.add((spot.parent, unicase(spot.leaf)))
+        taken.add(_known_as(spot))
         result[did] = spot
     return result
+
+
+def _known_as(spot: Spot) -> tuple[int | None, str]:
+    return spot.parent, unicase(spot.leaf)
 
 
 def readable(name: str) -> str:

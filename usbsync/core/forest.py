@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from usbsync.core.changes import Changes, Deck, Key, Table
-from usbsync.core.conflict import Side
-from usbsync.core.decks import Spot, broken_cycles, distinct, paths, spots
+from usbsync.core.conflict import Conflict, Settlement, Side
+from usbsync.core.crossed import Crossed
+from usbsync.core.decks import Spot, paths, spots
 from usbsync.core.unicase import unicase
 from usbsync.core.units import Units, split_deck
 
@@ -16,6 +17,7 @@ class Forest:
     """Where every deck stands: in the ancestor, on each side, and merged."""
 
     def __init__(self, ancestor: Mapping[int, str], sides: Mapping[Side, Changes]) -> None:
+        self.ancestor = ancestor
         self.sides = sides
         self.trees = {None: spots(ancestor)} | {
             side: spots(changes.deck_names) for side, changes in sides.items()
@@ -45,10 +47,16 @@ class Forest:
         """Return the decks that these stand under."""
         return {above for did in decks if did in self.spots and (above := self.spots[did].parent)}
 
-    def name(self, rows: dict[Key, Any]) -> None:
-        """Write the merged tree out as names."""
+    def name(self, rows: dict[Key, Any], settlement: Settlement) -> list[Conflict]:
+        """Write the merged tree out as names; return the moves and names that could not all stand."""
         alive = {did: spot for did, spot in self.spots.items() if rows.get(did, did) is not None}
-        names = paths(distinct(broken_cycles(alive)))
+        crossed = Crossed(
+            {None: self.ancestor} | {s: c.deck_names for s, c in self.sides.items()},
+            self.trees,
+            self._written,
+            settlement,
+        )
+        names = paths(crossed.apart(crossed.opened(alive)))
         for did, row in rows.items():
             if row is None:
                 continue
@@ -56,3 +64,9 @@ class Forest:
             spelled = did in self.contested and row.name != names[did]
             if spelled or unicase(row.name) != unicase(names[did]):
                 rows[did] = row._replace(name=names[did])
+        return crossed.conflicts
+
+    def _written(self, side: Side, did: int) -> tuple[int, str]:
+        """Say when a side last wrote a deck, in s; of two in the same second the greater row is the newer."""
+        change = self.sides[side].of(Table.DECKS).get(did)
+        return (change.now.mtime, repr(change.now)) if change and change.now else (0, "")

@@ -33,7 +33,7 @@ class Merge(RowMerge):
             merge_reviews(reviews[Side.DESKTOP], reviews[Side.PHONE], self.context.taken_reviews)
         )
         self.restore_decks()
-        self.forest.name(self.rows[Table.DECKS])
+        self.conflicts += self.forest.name(self.rows[Table.DECKS], self.settlement)
         for table in (Table.DECK_CONFIG, Table.NOTETYPES, Table.CONFIG, Table.TAGS):
             self.rows[table] = self.merge_table(table, plain(table))
         self.restore(Table.DECK_CONFIG, self.used_options())
