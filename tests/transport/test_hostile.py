@@ -37,6 +37,7 @@ class Played:
     features: frozenset[str] = V2
     piece: int = 7
     name: str = "played"
+    lanes: int = 1
     heard: bytearray = field(default_factory=bytearray)
     opened: int = 0
     closed: int = 0
