@@ -29,6 +29,7 @@ from usbsync.core.changes import (
     Template,
 )
 from usbsync.core.conflict import Side
+from usbsync.core.notetypes import differ
 from usbsync.core.plan import Source, make_plan
 from usbsync.core.reconcile import reconcile
 from usbsync.core.unicase import unicase
@@ -253,7 +254,12 @@ def common(one: World, other: World) -> World:
         table: {key: row for key, row in one[table].items() if other[table].get(key) == row}
         for table in Table
     }
-    return World(rows, one.col)
+    types = one[Table.NOTETYPES], other[Table.NOTETYPES]
+    apart = {mid for mid in types[0].keys() & types[1].keys() if differ(types[0][mid], types[1][mid])}
+    notes = {nid: note for nid, note in rows[Table.NOTES].items() if note.mid not in apart}
+    of_apart = rows[Table.NOTES].keys() - notes.keys()
+    cards = {cid: card for cid, card in rows[Table.CARDS].items() if card.nid not in of_apart}
+    return World({**rows, Table.NOTES: notes, Table.CARDS: cards}, one.col)
 
 
 def _changes(base: World, now: World) -> dict[Table, dict]:

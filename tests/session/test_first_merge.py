@@ -171,3 +171,96 @@ def test_three_replicas_converge(meeting: Meeting) -> None:
     assert any("later, on the first phone" in note for note in now["notes"])
     meeting.assert_equal(*phones)
     assert {meeting.sync(phone).result for phone in phones} == {Result.UNCHANGED}
+
+
+def grown(path: Path, field: str, at: int, template: str = "") -> None:
+    """Give "Basic" another field, written in for every note, and perhaps a template."""
+    with editing(path) as col:
+        kind = col.models.by_name("Basic")
+        col.models.add_field(kind, new := col.models.new_field(field))
+        col.models.reposition_field(kind, new, at)
+        if template:
+            made = col.models.new_template(template)
+            made["qfmt"], made["afmt"] = "{{Back}}", "{{Front}}"
+            col.models.add_template(kind, made)
+        col.models.update_dict(kind)
+        for nid in col.models.nids(kind["id"]):
+            note = col.get_note(nid)
+            note[field] = f"{field} of {note['Front']}"
+            col.update_note(note)
+
+
+def by_field(path: Path) -> dict[str, dict[str, str]]:
+    with editing(path) as col:
+        notes = [col.get_note(nid) for nid in col.models.nids(col.models.by_name("Basic")["id"])]
+        return {note["Front"]: dict(note.items()) for note in notes}
+
+
+@pytest.mark.parametrize("at", [2, 0])
+@pytest.mark.parametrize("ids", ["same", "other"])
+def test_a_notetype_that_grew_on_both_sides_keeps_what_was_written_on_each(
+    meeting: Meeting, ids: str, at: int
+) -> None:
+    phone = meeting.make("phone")
+    new_collection(meeting.desktop, notes=12, reviews=0)
+    clone(meeting.desktop, phone)
+    if ids == "other":  # the phone made its notetype itself
+        with editing(phone) as col:
+            kind = col.models.by_name("Basic")
+            for table, column in (
+                ("notetypes", "id"),
+                ("fields", "ntid"),
+                ("templates", "ntid"),
+                ("notes", "mid"),
+            ):
+                col.db.execute(f"update {table} set {column} = {column} + 7 where {column} = ?", kind["id"])
+    had = by_field(meeting.desktop)
+    grown(meeting.desktop, "Notes", at)
+    wait_a_second()
+    grown(phone, "PNotes", 2, template="Reverse")
+    with editing(phone) as col:
+        answer(col, 6)
+    answers = facts(phone)["answers"]
+    wait_a_second()
+    with editing(meeting.desktop) as col:  # some are later here, some there
+        for nid in col.models.nids(col.models.by_name("Basic")["id"])[::2]:
+            note = col.get_note(nid)
+            note["Back"] += ", later"
+            col.update_note(note)
+    report = meeting.sync(phone, First.MERGE)
+    now = by_field(meeting.desktop)
+    assert now.keys() == had.keys()
+    for front, note in now.items():
+        assert note["Notes"] == f"Notes of {front}"
+        assert note["PNotes"] == f"PNotes of {front}"
+    assert answers <= facts(meeting.desktop)["answers"]
+    assert {c.kind for c in report.conflicts if c.weight is Weight.LOST} <= {"notes"}
+    with editing(meeting.desktop) as col:
+        kind = col.models.by_name("Basic")
+        assert [each["name"] for each in kind["tmpls"]] == ["Card 1", "Reverse"]
+        assert col.models.by_name("Basic+") is None
+        assert len(col.find_cards("note:Basic")) == 2 * len(now)
+    meeting.assert_equal(phone)
+    assert meeting.sync(phone).result is Result.UNCHANGED
+
+
+def test_two_notetypes_of_one_name_that_are_not_akin_stay_two(meeting: Meeting) -> None:
+    phone = meeting.make("phone")
+    for path, fields in ((meeting.desktop, ["Word", "Meaning"]), (phone, ["Year", "Event", "Place"])):
+        new_collection(path, notes=3)
+        with editing(path) as col:
+            kind = col.models.new("Mine")
+            for name in fields:
+                col.models.add_field(kind, col.models.new_field(name))
+            made = col.models.new_template("Card 1")
+            made["qfmt"] = f"{{{{{fields[0]}}}}}"
+            col.models.add_template(kind, made)
+            col.models.add_dict(kind)
+            add_note(col, "Mine", [f"{name}!" for name in fields], col.decks.id("Default"))
+        wait_a_second()
+    meeting.sync(phone, First.MERGE)
+    with editing(meeting.desktop) as col:
+        mine = [kind for kind in col.models.all() if kind["name"] in {"Mine", "Mine+"}]
+        assert sorted(len(kind["flds"]) for kind in mine) == [2, 3]
+    assert {"Word!\x1fMeaning!", "Year!\x1fEvent!\x1fPlace!"} <= facts(meeting.desktop)["notes"]
+    meeting.assert_equal(phone)

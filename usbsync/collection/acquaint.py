@@ -1,6 +1,6 @@
 """Two collections that never met, made comparable: the phone's in the desktop's ids, and what they have in common.
 
-The same note is known by its guid, a deck and deck options by name, a notetype by name and shape, a card by
+The same note is known by its guid, a deck and deck options by name, a notetype by id or name and what it is made of, a card by
 its note and template. Where ids differ the phone's copy takes the desktop's; days are counted from the
 desktop's first day. What is then equal in both is their common past; all else counts as made since, on one
 side or on both, and is merged as ever: nothing is taken for deleted.
@@ -9,9 +9,9 @@ side or on both, and is merged as ever: nothing is taken for deleted.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import Any
 
 from usbsync.collection.backend import OpenCollection, opened
 from usbsync.collection.diff import notetypes, touched
@@ -20,6 +20,8 @@ from usbsync.collection.tables import COLUMNS, NOTETYPE_PARTS
 from usbsync.core import wire
 from usbsync.core.changes import GraveType, Notetype, Table
 from usbsync.core.conflict import Side
+from usbsync.core.notetypes import differ
+from usbsync.core.shape import FIELD_ID, TEMPLATE_ID, Part, part_id
 from usbsync.core.unicase import unicase
 
 _DAY = 86_400
@@ -105,16 +107,16 @@ def _card_moves(col: OpenCollection) -> dict[int, int]:
 
 
 def _notetype_moves(col: OpenCollection) -> Iterator[tuple[int, int]]:
-    """Match notetypes by name and shape; one of the same id and another shape is moved out of the way."""
+    """Match notetypes by id or name where they are related; a stranger of the same id is moved out of the way."""
     phone, desktop = (_all_notetypes(col, schema) for schema in ("main", "d"))
-    by_name = {_appearance(row): mid for mid, row in desktop.items()}
+    by_name = {unicase(row.name): mid for mid, row in desktop.items()}
     fresh = max([*phone, *desktop]) + 1
     for mid, row in phone.items():
         same_id = desktop.get(mid)
-        if same_id and _size(same_id) == _size(row):
-            continue  # one notetype, perhaps renamed or restyled: merged unit by unit
-        twin = by_name.get(_appearance(row))
-        if twin is not None and twin not in phone:
+        if same_id and _related(same_id, row):
+            continue  # one notetype, perhaps renamed, restyled or reshaped: merged part by part
+        twin = by_name.get(unicase(row.name))
+        if twin is not None and twin not in phone and _related(desktop[twin], row):
             yield mid, twin
         elif same_id:
             yield mid, fresh
@@ -125,14 +127,25 @@ def _all_notetypes(col: OpenCollection, schema: str) -> dict[int, Notetype]:
     return notetypes(col, schema, [mid for (mid,) in col.rows(f"select id from {schema}.notetypes")])
 
 
-def _size(row: Notetype) -> tuple[int, int, int]:
-    return wire.varint(wire.split(row.config).get(_KIND, b"")), len(row.fields), len(row.templates)
+def _related(one: Notetype, other: Notetype) -> bool:
+    """Whether two notetypes are states of one: of one kind, with at least half of their parts in common."""
+    if _kind(one) != _kind(other):
+        return False
+    return _half_alike(one.fields, other.fields, FIELD_ID) and _half_alike(
+        one.templates, other.templates, TEMPLATE_ID
+    )
 
 
-def _appearance(row: Notetype) -> tuple[Any, ...]:
-    """Return what makes two notetypes one: kind, name, the names of fields and templates."""
-    names = [row.name, *(field.name for field in row.fields), *(each.name for each in row.templates)]
-    return _size(row), *map(unicase, names)
+def _kind(row: Notetype) -> int:
+    return wire.varint(wire.split(row.config).get(_KIND, b""))
+
+
+def _half_alike(one: Sequence[Part], other: Sequence[Part], number: int) -> bool:
+    """Whether at least half of the parts have an id or a name in common; what only shares a place proves nothing."""
+    names = {unicase(part.name) for part in one}
+    ids = {part_id(part, number) for part in one} - {b""}
+    shared = sum(unicase(part.name) in names or part_id(part, number) in ids for part in other)
+    return 2 * shared >= max(len(one), len(other))
 
 
 # ---- carrying it out
@@ -236,6 +249,16 @@ def _keep_common(col: OpenCollection) -> None:
             f"left join anc.{table} a on {columns.join('m', 'a')} where {absent})"
         )
     differing = {mid for part in NOTETYPE_PARTS for mid in touched(col, part)}
+    _forget_reshaped(col, differing)
     gone = ", ".join(map(str, sorted(differing)))
     for part, stored in NOTETYPE_PARTS.items():
         col.rows(f"delete from main.{part} where {stored.keys[0]} in ({gone})")
+
+
+def _forget_reshaped(col: OpenCollection, mids: AbstractSet[int]) -> None:
+    """Let notes and cards of a notetype whose shapes differ count as made on both: what has no past follows its shape."""
+    mine, theirs = (_all_notetypes(col, schema) for schema in ("main", "anc"))
+    apart = [mid for mid in sorted(mids & mine.keys() & theirs.keys()) if differ(mine[mid], theirs[mid])]
+    notes = f"(select id from main.notes where mid in ({', '.join(map(str, apart))}))"
+    col.rows(f"delete from main.cards where nid in {notes}")
+    col.rows(f"delete from main.notes where id in {notes}")

@@ -324,18 +324,7 @@ _P = TypeVar("_P", Field, Template)
 
 def _common_parts(older: tuple[_P, ...], newer: tuple[_P, ...], number: int) -> tuple[_P, ...]:
     keys = matched(older, newer, number, "n")
-    if len(older) == len(newer):
-        # as many as there were: what is not known by id or name is known by its place, for a note that is
-        # the same on both sides did not change, and would not follow
-        return tuple(part if f"a{at}" in keys else _nameless(part, number) for at, part in enumerate(older))
     return tuple(part for at, part in enumerate(older) if f"a{at}" in keys)
-
-
-def _nameless(part: _P, number: int) -> _P:
-    """Take the id out of a part, so that it is known by name or place."""
-    config = wire.split(part.config)
-    config.pop(number, None)
-    return part._replace(config=wire.join(config))
 
 
 def _wrote(change: Change, mid: int, before: int, now: int) -> bool:

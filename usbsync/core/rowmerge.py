@@ -15,7 +15,15 @@ from usbsync.core.forest import Forest
 from usbsync.core.retyped import fitted, standing
 from usbsync.core.reviews import forgotten, last_acts, shared_answers
 from usbsync.core.rules import rule_for
-from usbsync.core.units import JOIN, SPLIT, Units, touched, with_last_review, without_last_review
+from usbsync.core.units import (
+    JOIN,
+    SPLIT,
+    Units,
+    touched,
+    with_last_review,
+    without_blanks,
+    without_last_review,
+)
 
 Rows: TypeAlias = dict[Key, Any]
 Pair: TypeAlias = Mapping[Side, Mapping[Key, Change]]
@@ -129,6 +137,8 @@ class RowMerge:
             fit = fitted(about, side, *three)
             self.conflicts += fit.conflicts
             three = ancestor, fit.desktop, fit.phone
+        elif table is Table.NOTES and ancestor is None:
+            three = None, *without_blanks(*three[1:])
         units, conflicts = merge_units(about, *three)
         self.conflicts += conflicts
         row = JOIN[table](units, mine.now)

@@ -80,7 +80,9 @@ _Same: TypeAlias = Callable[[int, Part, int, Part], bool]
 
 
 def _same_id(number: int) -> _Same:
-    return lambda _o, old, _n, new: bool(_id(old, number)) and _id(old, number) == _id(new, number)
+    return lambda _o, old, _n, new: (
+        bool(part_id(old, number)) and part_id(old, number) == part_id(new, number)
+    )
 
 
 def _same_name(_o: int, old: Part, _n: int, new: Part) -> bool:
@@ -90,10 +92,11 @@ def _same_name(_o: int, old: Part, _n: int, new: Part) -> bool:
 def _same_place(old: Sequence[Part], new: Sequence[Part], number: int) -> _Same:
     """Take a part that has no id for a renamed one where it stands alone in its place."""
     alike = len(old) == len(new)
-    return lambda o, was, n, now: alike and o == n and not (_id(was, number) and _id(now, number))
+    return lambda o, was, n, now: alike and o == n and not (part_id(was, number) and part_id(now, number))
 
 
-def _id(part: Part, number: int) -> bytes:
+def part_id(part: Part, number: int) -> bytes:
+    """Return the id that Anki gave a part, as it is written, or nothing; old parts have none."""
     return wire.split(part.config).get(number, b"")
 
 

@@ -46,6 +46,19 @@ def split_note(note: Note) -> Units:
     return fields | tags | rest
 
 
+def without_blanks(desktop: Units, phone: Units) -> tuple[Units, Units]:
+    """Leave out the empty fields of a note that both made where the other wrote something: that adds, and clears nothing."""
+    return _written(desktop, phone), _written(phone, desktop)
+
+
+def _written(own: Units, other: Units) -> Units:
+    return {
+        name: value
+        for name, value in own.items()
+        if value or not name.startswith("field:") or not other.get(name)
+    }
+
+
 def join_note(units: Units, like: Note) -> Note:
     """Put a note together; its tags in Anki's order, `derived` left empty for Anki to work out."""
     places = sum(name.startswith("field:") and text is not None for name, text in units.items())
