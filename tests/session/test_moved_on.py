@@ -295,9 +295,7 @@ def test_what_is_done_after_a_cut_is_kept(cut, move, monkeypatch, record_propert
     record_property("outcomes", dict(outcomes))
 
 
-@pytest.mark.parametrize(
-    "since", [lambda _cut: None, phone_studies, desktop_studies, both_study], ids=lambda since: since.__name__
-)
+@pytest.mark.parametrize("since", [desktop_studies, both_study], ids=lambda since: since.__name__)
 def test_media_that_came_before_a_cut_and_is_deleted_after_it_stays_away(cut, since) -> None:
     """Where its other side has it already, and the record can no longer be finished."""
     for at in cut.points(3):
