@@ -37,7 +37,6 @@ class Played:
     features: frozenset[str] = V2
     piece: int = 7
     name: str = "played"
-    lanes: int = 1
     heard: bytearray = field(default_factory=bytearray)
     opened: int = 0
     closed: int = 0
@@ -316,6 +315,7 @@ class Says:
     syncs: list[bytes]
     features: frozenset[str] = V2 | {"stat_v2"}
     name: str = "says"
+    lanes: int = 1
 
     def open(self, service: bytes, seconds: float) -> Played:
         if service.startswith(b"sync:"):
