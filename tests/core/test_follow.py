@@ -10,7 +10,7 @@ from core.model import SEP, sync
 
 from usbsync.core import wire
 from usbsync.core.changes import Grave, Table, Tag
-from usbsync.core.conflict import Side
+from usbsync.core.conflict import Settlement, Side
 from usbsync.core.notetypes import akin, differ
 
 
@@ -155,6 +155,53 @@ def test_a_field_removed_here_and_renamed_and_written_in_there_stays_and_is_repo
     assert world[Table.NOTES][1000].flds.split(SEP)[2] == "text"
     (told,) = merged.conflicts
     assert (told.kind, told.unit, told.chosen) == ("notetypes", "More", side.other)
+
+
+@pytest.mark.parametrize("side", Side)
+def test_a_template_removed_here_and_edited_there_comes_back_with_its_cards_where_a_person_says_so(side):
+    kind = BASE[Table.NOTETYPES][101]
+    shrunk = kind._replace(templates=kind.templates[:1], mtime=LATER)
+    edited = kind._replace(templates=(kind.templates[0], kind.templates[1]._replace(config=b"\x0a\x05front")))
+    studied = BASE[Table.CARDS][2006]._replace(reps=9, mod=LATER)
+    made = [model.note(BASE, 3000, 101, ["x", "y"]), model.card(3001, 3000, 13)]
+    lost = [(Table.CARDS, cid) for cid in (2002, 2006)]
+    graves = [Grave(cid, 0) for _, cid in lost]
+    sides = {side: after(shrunk, *made, *graves, gone=lost), side.other: after(edited, studied)}
+    chosen = Settlement(answers={("notetypes", 101, "Card 2"): side.other})
+    merged = sync(BASE, sides[Side.DESKTOP], sides[Side.PHONE], chosen)
+    world = equal(merged)
+    assert world[Table.NOTETYPES][101].templates[1].config == b"\x0a\x05front"
+    assert (world[Table.CARDS][2002], world[Table.CARDS][2006].reps) == (BASE[Table.CARDS][2002], 9)
+    assert merged.result.grow == {3000}  # it was made where there was no such template
+    (told,) = merged.conflicts
+    assert (told.unit, told.chosen, told.reason) == ("Card 2", side.other, "you chose it")
+
+
+@pytest.mark.parametrize("side", Side)
+def test_a_card_of_a_template_that_comes_back_stays_gone_where_its_note_went(side):
+    kind = BASE[Table.NOTETYPES][101]
+    shrunk = kind._replace(templates=kind.templates[:1], mtime=LATER)
+    edited = kind._replace(templates=(kind.templates[0], kind.templates[1]._replace(config=b"\x0a\x05front")))
+    gone = [(Table.CARDS, 2002), (Table.CARDS, 2006), (Table.CARDS, 2005), (Table.NOTES, 1004)]
+    sides = {side: after(shrunk, gone=gone), side.other: after(edited)}
+    chosen = Settlement(answers={("notetypes", 101, "Card 2"): side.other})
+    world = equal(sync(BASE, sides[Side.DESKTOP], sides[Side.PHONE], chosen))
+    assert 2002 in world[Table.CARDS]
+    assert not world[Table.CARDS].keys() & {2005, 2006}
+
+
+@pytest.mark.parametrize("side", Side)
+def test_a_field_removed_here_and_written_in_there_goes_where_a_person_says_so(side):
+    shrunk = basic(["Front"])
+    notes = [n._replace(flds=n.flds.split(SEP)[0]) for n in BASE[Table.NOTES].values() if n.mid == 100]
+    sides = {side: after(shrunk, *notes), side.other: after(note(1000, flds=f"n1000f0{SEP}written"))}
+    chosen = Settlement(answers={("notetypes", 100, "Back"): side})
+    merged = sync(BASE, sides[Side.DESKTOP], sides[Side.PHONE], chosen)
+    world = equal(merged)
+    assert names(world[Table.NOTETYPES][100].fields) == ["Front"]
+    assert world[Table.NOTES][1000].flds == "n1000f0"
+    (told,) = merged.conflicts
+    assert (told.unit, told.chosen, told.reason) == ("Back", side, "you chose it")
 
 
 def test_a_cloze_cards_number_is_that_of_its_cloze_and_stays():

@@ -33,6 +33,8 @@ from usbsync.core.shape import (
 )
 
 _KIND, _SORT_FIELD, _CLOZE = 1, 2, 1  # field numbers and value in proto/anki/notetypes.proto
+_YOURS = "you chose it"
+_ALIVE = Change(None, "as it was")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Followed:
     phone: Changes
     dropped: frozenset[int]  # new cards of a template that the other side removed
     moved: bool  # some notetype's shape changed
-    grown: frozenset[int]  # notetypes to which some side added a template: notes may need new cards
+    grown: frozenset[int]  # notetypes that have a template which some side lacked: notes may need new cards
     fields: Mapping[int, tuple[str, ...]]  # the field names of notetypes that have another shape now
     stands: Mapping[int, Side]  # whose version counts, of notetypes whose templates moved
     conflicts: tuple[Conflict, ...]
@@ -58,7 +60,7 @@ def followed(desktop: Changes, phone: Changes, mids: Mapping[int, int], settleme
         sides[Side.PHONE],
         frozenset(follow.dropped),
         bool(follow.shapes),
-        frozenset(mid for mid, shapes in follow.shapes.items() if shapes.templates.added),
+        frozenset(mid for mid, shapes in follow.shapes.items() if shapes.templates.grown),
         {mid: follow.field_names(mid) for mid in follow.shapes},
         {mid: shapes.templates.newer for mid, shapes in follow.shapes.items() if shapes.templates.moved},
         tuple(follow.conflicts),
@@ -128,26 +130,39 @@ class _Follow:
             there = [(key, int(key[1:]), keys.index(key)) for key in removed if key in keys]
             for change in self.sides[side].of(Table.NOTES).values() if there else ():
                 kept |= {key for key, before, now in there if _wrote(change, mid, before, now)}
-        for key in sorted(kept):
-            name = fields[None][int(key[1:])].name
-            reason = "removed there, but someone wrote in it here: the field stays"
-            self._tell(mid, name, (name, None, None), self._keeper(fields, key), reason)
-        return kept
+        return {key for key in sorted(kept) if self._stays(mid, fields, key)}
+
+    def _stays(self, mid: int, fields: Mapping[Whose, tuple[Part, ...]], key: str) -> bool:
+        """Report a removed field in which someone wrote; it stays, unless a person chose otherwise."""
+        name, keeper = fields[None][int(key[1:])].name, self._keeper(fields, key)
+        chosen = self._chosen(mid, name, keeper)
+        reason = (
+            "removed there, but someone wrote in it here: the field stays" if chosen is keeper else _YOURS
+        )
+        self._tell(mid, name, (name, None, None), chosen, reason)
+        return chosen is keeper
+
+    def _chosen(self, mid: int, unit: str, default: Side) -> Side:
+        """Say who stands where a part was removed: as a person said, or else as ever."""
+        return self.settlement.answers.get((Table.NOTETYPES.value, mid, unit), default)
 
     def _edited(
         self, mid: int, templates: Mapping[Whose, tuple[Part, ...]], removed: Keys
     ) -> Collection[str]:
-        """Report the removed templates that the other side edited; they go, with their cards."""
+        """Report the removed templates that the other side edited; they go, with their cards, unless a person says no."""
+        kept = set()
         for key in removed:
             keeper = self._keeper(templates, key)
             keys = matched(templates[None], templates[keeper], TEMPLATE_ID, keeper)
             before = templates[None][int(key[1:])]
             if key in keys and templates[keeper][keys.index(key)] != before:
                 now = titles.template(templates[keeper][keys.index(key)])
-                reason = "removed there, edited here: it goes; the edit is in the backup"
                 values = (titles.template(before), *((now, None) if keeper is Side.DESKTOP else (None, now)))
-                self._tell(mid, before.name, values, keeper.other, reason)
-        return ()
+                chosen = self._chosen(mid, before.name, keeper.other)
+                kept |= {key} if chosen is keeper else set()
+                reason = "removed there, edited here: it goes; the edit is in the backup"
+                self._tell(mid, before.name, values, chosen, _YOURS if chosen is keeper else reason)
+        return kept
 
     def _keeper(self, parts: Mapping[Whose, tuple[Part, ...]], key: str) -> Side:
         """Return the side that did not remove a part."""
@@ -276,7 +291,17 @@ class _Follow:
         return note if flds == note.flds else note._replace(flds=flds, derived="")
 
     def _card(self, change: Change, side: Side) -> Change:
-        return Change(self._placed(change.ancestor, None), self._placed(change.now, side))
+        before = self._placed(change.ancestor, None)
+        return Change(before, before if self._back(change, side) else self._placed(change.now, side))
+
+    def _back(self, change: Change, side: Side) -> bool:
+        """Whether a card went on this side with a template that stays after all."""
+        key, _ = self._template(change.ancestor, None)
+        if change.now is not None or not key:
+            return False
+        nid, mid = change.ancestor.nid, self._mid(change.ancestor.nid, None)
+        gone = self.sides[side].of(Table.NOTES).get(nid, _ALIVE).now is None
+        return not gone and self._mid(nid, side) == mid and key in self.shapes[mid].templates.kept_from(side)
 
     def _placed(self, card: Card | None, whose: Whose) -> Card | None:
         key, templates = self._template(card, whose)

@@ -46,6 +46,15 @@ class Layout:
         return frozenset(self.merged) - frozenset(self.at(None))
 
     @property
+    def grown(self) -> bool:
+        """Whether some side gets a part that it lacks."""
+        return bool(self.added) or any(map(self.kept_from, Side))
+
+    def kept_from(self, side: Side) -> frozenset[Key]:
+        """Return the parts that a side removed, and that stay all the same."""
+        return frozenset(self.at(None)) & frozenset(self.merged) - frozenset(self.at(side))
+
+    @property
     def moved(self) -> bool:
         """Whether some version is not laid out as the merged one."""
         return any(keys != self.merged for keys in self.versions.values())
