@@ -10,7 +10,7 @@ from oracle.contents import contents
 from raw import change, raw
 from worlds import add_note, edit_field, editing, table
 
-from usbsync.collection.build import build
+from usbsync.collection.build import build, grow
 from usbsync.core.conflict import Side
 from usbsync.core.plan import SidePlan
 
@@ -211,3 +211,9 @@ def test_large_numbers_of_everything_at_once(pair, worker):
         worker is Side.PHONE,
         worker is Side.DESKTOP,
     ]
+
+
+def test_cards_are_made_for_those_notes_that_are_still_there(pair):
+    with pair.desktop() as col:
+        nid = col.find_notes("tag:t0")[0]
+    assert grow(pair.desktop_path, pair.phone_path, [1, nid], NOW_MS) == 0

@@ -6,7 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from worlds import clone, database_check, edit_field, editing, new_collection, note_ids, wait_a_second
+from worlds import (
+    add_note,
+    clone,
+    database_check,
+    edit_field,
+    editing,
+    new_collection,
+    note_ids,
+    wait_a_second,
+)
 
 from usbsync.core.conflict import Logic, Side
 from usbsync.errors import ChoiceNeeded, UsageError
@@ -101,3 +110,91 @@ def test_what_lost_by_ankiwebs_logic_can_be_taken_after_all(options: Options) ->
             "from the train, again",
         ]
     assert sync(options, Silent()).result is Result.UNCHANGED
+
+
+# --- what cannot be taken, and what it takes -----------------------------------------------------------
+
+REVERSED = "Basic (and reversed card)"
+
+
+def pair(tmp_path: Path) -> tuple[Options, Path, Path]:
+    """Return two collections in step, with their options."""
+    desktop, phone = (tmp_path / side / "collection.anki2" for side in Side)
+    new_collection(desktop, notes=9, reviews=9)
+    clone(desktop, phone)
+    found = Options(
+        device=f"folder:{phone.parent}", collection=desktop, environ={"USBSYNC_HOME": str(tmp_path / "home")}
+    )
+    sync(found, Silent())
+    wait_a_second()
+    return found, desktop, phone
+
+
+def cards_of(path: Path, kind: str) -> list[tuple[str, int]]:
+    with editing(path) as col:
+        cards = map(col.get_card, col.find_cards(f'"note:{kind}"'))
+        return sorted((card.note().fields[0], card.ord) for card in cards)
+
+
+def test_a_template_that_went_comes_back_with_all_its_cards(tmp_path: Path) -> None:
+    found, desktop, phone = pair(tmp_path)
+    before = cards_of(desktop, REVERSED)
+    with editing(desktop) as col:
+        notetype = col.models.by_name(REVERSED)
+        col.models.remove_template(notetype, notetype["tmpls"][1])
+        col.models.update_dict(notetype)
+        add_note(col, REVERSED, ["made at the desk", "x"], 1)
+    with editing(phone) as col:
+        notetype = col.models.by_name(REVERSED)
+        notetype["tmpls"][1]["qfmt"] += " from the train"
+        col.models.update_dict(notetype)
+    sync(found, Silent())
+    (conflict,) = past(found).conflicts
+    assert (conflict.unit, conflict.chosen) == ("Card 2", Side.DESKTOP)
+    take_other(found, Silent(), 1)
+    for path in (desktop, phone):
+        with editing(path) as col:
+            assert col.models.by_name(REVERSED)["tmpls"][1]["qfmt"] == "{{Back}} from the train"
+        assert cards_of(path, REVERSED) == sorted([*before, ("made at the desk", 0), ("made at the desk", 1)])
+        assert database_check(path) == []
+    assert sync(found, Silent()).result is Result.UNCHANGED
+
+
+def test_a_field_that_stayed_for_what_was_written_in_it_can_go_after_all(tmp_path: Path) -> None:
+    found, desktop, phone = pair(tmp_path)
+    with editing(desktop) as col:
+        notetype = col.models.by_name("Basic")
+        col.models.remove_field(notetype, notetype["flds"][1])
+        col.models.update_dict(notetype)
+    with editing(phone) as col:
+        edit_field(col, min(col.find_notes("note:Basic")), 1, "written on the train")
+    sync(found, Silent())
+    (conflict,) = past(found).conflicts
+    assert (conflict.unit, conflict.chosen) == ("Back", Side.PHONE)
+    take_other(found, Silent(), 1)
+    for path in (desktop, phone):
+        with editing(path) as col:
+            assert col.models.field_names(col.models.by_name("Basic")) == ["Front"]
+        assert database_check(path) == []
+    assert sync(found, Silent()).result is Result.UNCHANGED
+
+
+def test_what_cannot_be_taken_is_refused_and_nothing_changes(tmp_path: Path) -> None:
+    found, desktop, phone = pair(tmp_path)
+    with editing(desktop) as col:
+        col.models.remove(col.models.id_for_name("Cloze"))
+    with editing(phone) as col:
+        add_note(col, "Cloze", ["{{c1::still used}}", ""], 1)
+    sync(found, Silent())
+    held = [path.read_bytes() for path in (desktop, phone)]
+    (conflict,) = past(found).conflicts
+    assert (conflict.title, conflict.unit, conflict.chosen) == ("Cloze", "deletion", Side.PHONE)
+    with pytest.raises(ChoiceNeeded) as caught:
+        take_other(found, Silent(), 1)
+    assert str(caught.value) == (
+        "conflict 1 cannot be taken: deleted there, but what was done here needs it; nothing was changed"
+    )
+    assert "usbsync undo" in caught.value.hint
+    assert f"usbsync restore {past(found).backup.id} --side desktop --to" in caught.value.hint
+    assert [path.read_bytes() for path in (desktop, phone)] == held
+    assert past(found).conflicts == (conflict,)

@@ -167,7 +167,8 @@ def grow(first: Path, second: Path, notes: Iterable[int], now_ms: int) -> int:
     with opened(first) as col:
         before = {cid for (cid,) in col.rows("select id from cards")}
         mod = col.value("select mod from col")
-        col.grow_cards(nids)
+        there = {nid for (nid,) in col.rows("select id from notes")}  # one may have been deleted since
+        col.grow_cards([nid for nid in nids if nid in there])
         made = sorted({cid for (cid,) in col.rows("select id from cards")} - before)
         col.rows("update col set mod = ?", now_ms if made else mod)
     if made:

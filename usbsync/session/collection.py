@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -255,21 +255,21 @@ def _build(meeting: Meeting, plan: Plan, paths: Mapping[Side, Path]) -> dict[Sid
             new[side] = meeting.scratch / side / f"merged-{MAIN}"
             build(paths[side], paths[side.other], plan.side(side), new[side], now_ms)
     if plan.grow:
-        _grow(meeting, plan, paths, new, now_ms)
+        grow_both(meeting, plan.grow, paths, new, now_ms)
     if new:
         results = {side: new.get(side, paths[side]) for side in Side}
         verify(results[Side.DESKTOP], results[Side.PHONE], (paths[Side.DESKTOP], paths[Side.PHONE]))
     return new
 
 
-def _grow(
-    meeting: Meeting, plan: Plan, paths: Mapping[Side, Path], new: dict[Side, Path], now_ms: int
+def grow_both(
+    meeting: Meeting, notes: Collection[int], paths: Mapping[Side, Path], new: dict[Side, Path], now_ms: int
 ) -> None:
-    """Let Anki make cards that the merged notes need and no side made; a side that gets one is written too."""
+    """Let Anki make cards that merged notes need and no side made; a side that gets one is written too."""
     results = {}
     for side in Side:
         results[side] = new.get(side) or meeting.scratch / side / f"grown-{MAIN}"
         if side not in new:
             shutil.copyfile(paths[side], results[side])
-    if grow(results[Side.DESKTOP], results[Side.PHONE], plan.grow, now_ms):
+    if grow(results[Side.DESKTOP], results[Side.PHONE], notes, now_ms):
         new.update(results)

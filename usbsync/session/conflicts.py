@@ -10,7 +10,7 @@ from typing import Any
 
 from usbsync.collection.acquaint import acquaint
 from usbsync.collection.build import build
-from usbsync.collection.diff import compare
+from usbsync.collection.diff import compare, same
 from usbsync.collection.schema11 import lift
 from usbsync.collection.snapshot import MAIN, take
 from usbsync.collection.verify import verify
@@ -21,7 +21,7 @@ from usbsync.core.reconcile import reconcile
 from usbsync.device.desktop import find_desktop
 from usbsync.errors import ChoiceNeeded, UsageError
 from usbsync.session.apply import Work, apply
-from usbsync.session.collection import CollectionWork, known_fingerprints
+from usbsync.session.collection import CollectionWork, grow_both, known_fingerprints
 from usbsync.session.descent import PHONE
 from usbsync.session.levels import as_it_was, known, lesser, level
 from usbsync.session.media import no_media
@@ -104,6 +104,13 @@ def take_other(options: Options, talk: Talk, number: int) -> tuple[Conflict, Rep
         Backups(meeting.pair).verify(merge.backup)
         talk.stage("merging again with the other answer")
         was, wanted = (_remade(meeting, merge, conflict, other) for other in (False, True))
+        if reason := _in_the_way(conflict, was, wanted):
+            raise ChoiceNeeded(
+                f"conflict {number} cannot be taken: {reason}; nothing was changed",
+                hint="usbsync undo takes the whole merge back; "
+                f"usbsync restore {merge.backup.id} --side {conflict.chosen.other} --to FOLDER "
+                f"takes out what the {conflict.chosen.other} held",
+            )
         report = _edit(meeting, ancestor, (was, wanted), talk)
         return conflict, report
 
@@ -130,7 +137,24 @@ def _in_step(meeting: Meeting) -> Ancestor:
     return ancestor
 
 
-def _remade(meeting: Meeting, merge: Past, conflict: Conflict, other: bool) -> Path:  # noqa: FBT001
+@dataclass(frozen=True, slots=True)
+class _Remade:
+    """A merge made again: the collection, what lost in it, and the notes for which Anki is to make cards."""
+
+    path: Path
+    conflicts: tuple[Conflict, ...]
+    grow: frozenset[int]
+
+
+def _in_the_way(conflict: Conflict, was: _Remade, wanted: _Remade) -> str | None:
+    """Say why the other answer changes nothing; None where it does."""
+    now = next((each for each in wanted.conflicts if each.where == conflict.where), None)
+    if now and now.chosen is conflict.chosen:
+        return now.reason
+    return "something else that was done needs it as it is" if same(was.path, wanted.path) else None
+
+
+def _remade(meeting: Meeting, merge: Past, conflict: Conflict, other: bool) -> _Remade:  # noqa: FBT001
     """Make the merge of a backup again, with the answer it had or the other."""
     folder = meeting.scratch / ("taken" if other else "was")
     taken = {side: take(merge.backup.path / side / MAIN, folder / side, side) for side in Side}
@@ -152,11 +176,11 @@ def _remade(meeting: Meeting, merge: Past, conflict: Conflict, other: bool) -> P
     plan = make_plan(desktop, phone, reconcile(desktop, phone, context, Settlement(policy, answers, logic)))
     target = folder / MAIN
     build(paths[Side.DESKTOP], paths[Side.PHONE], plan.desktop, target, 0)
-    return target
+    return _Remade(target, plan.conflicts, plan.grow)
 
 
-def _edit(meeting: Meeting, ancestor: Ancestor, edit: tuple[Path, Path], talk: Talk) -> Report:
-    """Merge the difference of two collections into what both sides hold now."""
+def _edit(meeting: Meeting, ancestor: Ancestor, edit: tuple[_Remade, _Remade], talk: Talk) -> Report:
+    """Merge the difference of two merges into what both sides hold now."""
     was, wanted = edit
     helds = {
         side: held(
@@ -172,14 +196,16 @@ def _edit(meeting: Meeting, ancestor: Ancestor, edit: tuple[Path, Path], talk: T
     new, counts = {}, {}
     now_ms = int(time.time() * 1000)
     for side, path in paths.items():
-        desktop, phone, context = compare(was, path, wanted)
+        desktop, phone, context = compare(was.path, path, wanted.path)
         result = reconcile(desktop, phone, context, Settlement(Policy.PHONE))  # the phone's: what is wanted
         plan = make_plan(desktop, phone, result).desktop
         counts[side] = plan.counts
         if not plan.empty:
             new[side] = meeting.scratch / side / f"taken-{MAIN}"
-            build(path, wanted, plan, new[side], now_ms)
-    if not new:
+            build(path, wanted.path, plan, new[side], now_ms)
+    if new:
+        grow_both(meeting, wanted.grow, paths, new, now_ms)
+    else:
         return Report(Result.UNCHANGED, meeting.names)
     results = {side: new.get(side, paths[side]) for side in Side}
     verify(results[Side.DESKTOP], results[Side.PHONE], (paths[Side.DESKTOP], paths[Side.PHONE]))
