@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,8 +24,10 @@ from usbsync.errors import ChoiceNeeded, UsageError
 from usbsync.session.conflicts import past, take_other
 from usbsync.session.options import Options
 from usbsync.session.report import Result
+from usbsync.session.status import State, status
 from usbsync.session.sync import sync
 from usbsync.session.talk import Silent
+from usbsync.session.undo import undo
 
 
 @pytest.fixture
@@ -198,3 +202,29 @@ def test_what_cannot_be_taken_is_refused_and_nothing_changes(tmp_path: Path) -> 
     assert f"usbsync restore {past(found).backup.id} --side desktop --to" in caught.value.hint
     assert [path.read_bytes() for path in (desktop, phone)] == held
     assert past(found).conflicts == (conflict,)
+
+
+def read_only(path: Path) -> None:
+    """Read a collection as any program may; SQLite leaves an empty `-wal` and a `-shm` beside it."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+        assert db.execute("select count() from notes").fetchone() == (6,)
+    assert path.with_name(f"{path.name}-wal").stat().st_size == 0
+
+
+def test_who_only_read_changed_nothing(options: Options) -> None:
+    sync(options, Silent())
+    phone = Path(options.device.removeprefix("folder:")) / "collection.anki2"
+    for path in (options.collection, phone):
+        read_only(path)
+    assert status(options, Silent()).state is State.IN_STEP
+    take_other(options, Silent(), 1)
+    for path in (options.collection, phone):
+        assert not path.with_name(f"{path.name}-wal").exists()  # it was another collection's
+        read_only(path)
+    undo(options, Silent())
+    for path in (options.collection, phone):
+        read_only(path)
+    assert (back_of_first(options), back_of_first(options, phone=True)) == (
+        "from the train",
+        "from the train",
+    )

@@ -23,6 +23,7 @@ MAIN = "collection.anki2"
 NEWEST_SCHEMA = 18
 _MAGIC = b"SQLite format 3\0"
 _SMALLEST_PAGE = 512
+_NOTHING = hashlib.sha256().hexdigest()
 _MADE = re.compile(r"CREATE (TABLE|INDEX|UNIQUE INDEX) ", re.ASCII | re.IGNORECASE)
 """How SQLite keeps the statement that made a table or an index, however it was written (`build.c`)."""
 MARK_PREFIX = "usbsync:"
@@ -41,8 +42,11 @@ class Snapshot:
 
 
 def fingerprint(main: str, wal: str | None) -> str:
-    """Name a collection's bytes on disk by the SHA-256 of its main file and of its `-wal`."""
-    return main if wal is None else f"{main}+{wal}"
+    """Name a collection's bytes on disk by the SHA-256 of its main file and of its `-wal`.
+
+    An empty `-wal` counts as none: whoever only reads a collection leaves one (SQLite, `mode=ro`).
+    """
+    return main if wal in {None, _NOTHING} else f"{main}+{wal}"
 
 
 def file_fingerprint(main: Path) -> str:

@@ -371,8 +371,9 @@ def _wal_steps(replica: Replica, work: Work) -> tuple[Step, ...]:
     The folded main reads the same with its old `-wal` and without, so each of the states between reads right.
     """
     if "+" not in work.before[replica.side]:
-        return ()
-    if _folded(work, replica.side) is None:  # an empty -wal
+        wal = replica.transport.stat(replica.wal)  # an empty one, where somebody only read the old collection
+        return (Remove(replica.wal),) if wal and not wal.size else ()
+    if _folded(work, replica.side) is None:  # a damaged collection's
         return (Remove(replica.wal),)
     return Rename(replica.folded, replica.collection), Remove(replica.wal)
 

@@ -35,7 +35,7 @@ class SideRecord:
     @property
     def untouched(self) -> frozenset[str]:
         """The fingerprints that read as the old collection, between the first step of the flip and the last."""
-        if self.folded is None:  # perhaps with an empty -wal, which reads the same without
+        if self.folded is None:  # a damaged one's -wal, or of an older usbsync an empty one, goes first
             return frozenset({self.before, self.before.partition("+")[0]})
         wal = self.before.partition("+")[2]
         return frozenset({self.before, self.folded, f"{self.folded}+{wal}"})
