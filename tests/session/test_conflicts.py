@@ -76,6 +76,33 @@ def test_the_other_can_be_taken_after_all(options: Options) -> None:
         assert col.get_note(note_ids(col)[1]).fields[1] == "only the desk's"
 
 
+def test_what_was_taken_is_listed_as_taken_and_can_be_taken_back(options: Options) -> None:
+    sync(options, Silent())
+    (before,) = past(options).conflicts
+    take_other(options, Silent(), 1)
+    (taken,) = past(options).conflicts
+    assert taken == replace(before, chosen=Side.DESKTOP, reason="you took it after all")
+    undo(options, Silent())
+    assert past(options).conflicts == (before,)
+    undo(options, Silent())
+    assert past(options).conflicts == (taken,)
+    take_other(options, Silent(), 1)
+    assert past(options).conflicts == (before,)
+    for phone in (False, True):
+        assert back_of_first(options, phone=phone) == "from the train"
+
+
+def test_a_merge_that_was_undone_has_no_conflicts_left(options: Options) -> None:
+    sync(options, Silent())
+    take_other(options, Silent(), 1)
+    undo(options, Silent(), past(options).backup.id)
+    assert past(options) is None
+    with pytest.raises(ChoiceNeeded):
+        take_other(options, Silent(), 1)
+    sync(options, Silent())
+    assert [each.chosen for each in past(options).conflicts] == [Side.PHONE]
+
+
 def test_later_work_stays_when_the_other_is_taken(options: Options) -> None:
     sync(options, Silent())
     with editing(options.collection) as col:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from usbsync.collection.diff import compare, same
 from usbsync.collection.schema11 import lift
 from usbsync.collection.snapshot import MAIN, take
 from usbsync.collection.verify import verify
-from usbsync.core.conflict import Conflict, Logic, Policy, Settlement, Side, Weight
+from usbsync.core.conflict import Conflict, Logic, Policy, Settlement, Side, Weight, Where
 from usbsync.core.first import Start
 from usbsync.core.plan import make_plan
 from usbsync.core.reconcile import reconcile
@@ -64,8 +64,9 @@ def past(options: Options) -> Past | None:
 
     Raises what finding the desktop raises.
     """
-    found = [backup for _phone, backup in kept(options) if backup.facts.get("conflicts")]
-    return _past(found[0]) if found else None
+    listed = kept(options)
+    whose = next((phone for phone, backup in listed if backup.facts.get("conflicts")), None)
+    return _last(backup for phone, backup in listed if phone == whose)
 
 
 def kept(options: Options) -> list[tuple[str, Backup]]:
@@ -78,8 +79,36 @@ def kept(options: Options) -> list[tuple[str, Backup]]:
     return sorted(listed, key=lambda each: (each[1].when, each[1].path.stat().st_mtime_ns), reverse=True)
 
 
-def _past(backup: Backup) -> Past:
-    return Past(backup, tuple(map(_conflict, backup.facts["conflicts"])))
+def _last(backups: Iterable[Backup]) -> Past | None:
+    """Return the conflicts of the newest merge that was not undone, as they stand now; `backups` come newest first."""
+    taken: dict[Where, Side] = {}
+    for backup in _standing(backups):
+        if found := backup.facts.get("taken"):
+            taken.setdefault((found["kind"], found["id"], found["unit"]), Side(found["chosen"]))
+        if records := backup.facts.get("conflicts"):
+            return Past(backup, tuple(_as_taken(_conflict(record), taken) for record in records))
+    return None
+
+
+def _standing(backups: Iterable[Backup]) -> Iterator[Backup]:
+    """Leave out what was undone: all from the newest down to the one that an undo went back to."""
+    back_to = None
+    for backup in backups:
+        if back_to is None:
+            back_to = backup.facts.get("undoes")
+            if back_to is None:
+                yield backup
+        elif backup.id == back_to:
+            back_to = None
+
+
+def _as_taken(conflict: Conflict, taken: Mapping[Where, Side]) -> Conflict:
+    chosen = taken.get(conflict.where, conflict.chosen)
+    return (
+        conflict
+        if chosen is conflict.chosen
+        else replace(conflict, chosen=chosen, reason="you took it after all")
+    )
 
 
 def _conflict(record: Mapping[str, Any]) -> Conflict:
@@ -96,10 +125,9 @@ def take_other(options: Options, talk: Talk, number: int) -> tuple[Conflict, Rep
     with meet(options, talk) as meeting:
         recover(meeting, talk)
         ancestor = _in_step(meeting)
-        found = [backup for backup in Backups(meeting.pair).list() if backup.facts.get("conflicts")]
-        if not found:
+        merge = _last(Backups(meeting.pair).list())
+        if merge is None:
             raise UsageError("the last merge had no conflict", hint="there is nothing to take")
-        merge = _past(found[0])
         conflict = merge.number(number)
         Backups(meeting.pair).verify(merge.backup)
         talk.stage("merging again with the other answer")
@@ -111,7 +139,7 @@ def take_other(options: Options, talk: Talk, number: int) -> tuple[Conflict, Rep
                 f"usbsync restore {merge.backup.id} --side {conflict.chosen.other} --to FOLDER "
                 f"takes out what the {conflict.chosen.other} held",
             )
-        report = _edit(meeting, ancestor, (was, wanted), talk)
+        report = _edit(meeting, ancestor, (was, wanted), _facts(conflict), talk)
         return conflict, report
 
 
@@ -179,7 +207,15 @@ def _remade(meeting: Meeting, merge: Past, conflict: Conflict, other: bool) -> _
     return _Remade(target, plan.conflicts, plan.grow)
 
 
-def _edit(meeting: Meeting, ancestor: Ancestor, edit: tuple[_Remade, _Remade], talk: Talk) -> Report:
+def _facts(conflict: Conflict) -> dict[str, Any]:
+    """Return what the backup of a take remembers of it."""
+    kind, key, unit = conflict.where
+    return {"taken": {"kind": kind, "id": key, "unit": unit, "chosen": conflict.chosen.other.value}}
+
+
+def _edit(
+    meeting: Meeting, ancestor: Ancestor, edit: tuple[_Remade, _Remade], facts: Mapping[str, Any], talk: Talk
+) -> Report:
     """Merge the difference of two merges into what both sides hold now."""
     was, wanted = edit
     helds = {
@@ -210,7 +246,7 @@ def _edit(meeting: Meeting, ancestor: Ancestor, edit: tuple[_Remade, _Remade], t
     results = {side: new.get(side, paths[side]) for side in Side}
     verify(results[Side.DESKTOP], results[Side.PHONE], (paths[Side.DESKTOP], paths[Side.PHONE]))
     new = {side: as_it_was(helds[side], path) for side, path in new.items()}
-    backup = apply(meeting, _work(meeting, ancestor, helds, new), talk)
+    backup = apply(meeting, replace(_work(meeting, ancestor, helds, new), facts=facts), talk)
     return Report(Result.MERGED, meeting.names, changes=counts, backup=backup)
 
 

@@ -171,7 +171,7 @@ def _work(
         old=meeting.ancestor(),
         ancestor=_old_ancestor(backup, left),
         note=result.value,
-        facts={"undoes": backup.id},
+        facts={"restores" if result is Result.RESTORED and len(sides) == 1 else "undoes": backup.id},
         rewinds=True,
         stage_media=lambda on_bytes: _stage_media(meeting, backup, plan, on_bytes),
     )
