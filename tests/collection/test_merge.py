@@ -6,6 +6,8 @@ nothing in either, and that merging again has nothing to do.
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
+
 import pytest
 from anki.collection import ExportAnkiPackageOptions, ImportAnkiPackageOptions, ImportAnkiPackageRequest
 from anki.consts import QUEUE_TYPE_MANUALLY_BURIED, QUEUE_TYPE_SUSPENDED
@@ -455,7 +457,7 @@ def test_a_deck_renamed_on_both(pair):
         col.decks.rename(did, "World")
     merged = pair.merge()
     assert merged.value(f"select name from decks where id = {did}") in {"Earth", "World"}
-    assert [lost[:2] for lost in merged.lost] == [("decks", "leaf")]
+    assert [lost[:2] for lost in merged.lost] == [("decks", "name")]
 
 
 @pytest.mark.parametrize("deleter", BOTH)
@@ -867,3 +869,25 @@ def test_a_note_in_which_someone_wrote_is_not_deleted_by_halves(pair: Pair) -> N
         merged.value(f"select d.name from decks d join cards c on c.did = d.id where c.nid = {nid}") == "One"
     )
     assert merged.lost == [("decks", "deletion", Side.PHONE)]
+
+
+@pytest.mark.parametrize("west", [0, -780, 600])
+def test_a_report_names_what_both_did_as_people_call_it(pair, west):
+    """New Zealand is 780 minutes east of UTC, Hawaii 600 west of it; Anki keeps that with the collection's first day."""
+    for side, (flag, days, home) in enumerate([(1, "3", "Geography"), (3, "5", "Spanish")]):
+        with pair.editing(tuple(Side)[side]) as col:
+            (card,) = cards_of(col, "front 9")[:1]
+            col.set_config("creationOffset", west)
+            col.set_user_flag_for_cards(flag, [card])
+            col.sched.set_due_date([card], days)
+            col.set_deck([card], deck(col, home))
+            first = col.db.scalar("select crt from col")
+            today, due = col.sched.today, col.get_card(card).due
+    result = pair.merge().result
+    told = {c.unit: c for c in result.conflicts if c.kind == "cards"}
+    assert {c.title for c in told.values()} == {'card 1 of "front 9"'}
+    assert (told["flag"].desktop, told["flag"].phone) == ("red", "green")
+    assert (told["deck"].desktop, told["deck"].phone) == ("Geography", "Spanish")
+    began = datetime.fromtimestamp(first, timezone(timedelta(minutes=-west))).date()
+    assert due == today + 5
+    assert told["schedule"].phone.startswith(f"review, due {began + timedelta(days=due)}, every 5 days")

@@ -27,7 +27,7 @@ def test_a_deck_of_one_new_name_is_one_and_holds_the_cards_of_both(name):
         world = equal(merged)
         assert 51 not in world[Table.DECKS]
         assert {world[Table.CARDS][cid].did for cid in (4000, 4001)} == {50}
-        assert {c.unit for c in merged.conflicts} == ({"leaf"} if name != "New" else set())
+        assert {c.unit for c in merged.conflicts} == ({"name"} if name != "New" else set())
         assert all((51, GraveType.DECK) in side[Table.GRAVES] for side in merged.worlds.values())
 
 
@@ -175,7 +175,7 @@ def test_a_deck_that_both_got_and_one_renamed_is_one_deck():
         world = equal(merged)
         assert {did for did in world[Table.DECKS] if did >= 50} == {50}
         assert world[Table.DECKS][50].name == "Better"
-        assert {c.unit for c in merged.conflicts} == {"leaf"}
+        assert {c.unit for c in merged.conflicts} == {"name"}
 
 
 def test_the_default_deck_of_two_languages_is_one_deck():

@@ -12,7 +12,7 @@ from usbsync.core.conflict import Conflict, Side
 units = {
     "notes": ["Front", "Back", "tag x", "deletion"],
     "cards": ["deck", "flag", "deletion"],
-    "decks": ["leaf", "deletion"],
+    "decks": ["name", "deletion"],
     "config": ["value"],
 }
 conflicts = st.lists(

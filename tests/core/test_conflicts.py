@@ -11,9 +11,9 @@ from core.model import SEP, compare, sync
 
 from usbsync.core.changes import Col, Table, Tag
 from usbsync.core.conflict import Conflict, Policy, Settlement, Side, Weight
-from usbsync.core.contest import show
 from usbsync.core.names import unit_name
 from usbsync.core.reconcile import reconcile
+from usbsync.core.values import show
 
 DESKTOP, PHONE = Side.DESKTOP, Side.PHONE
 
@@ -125,7 +125,7 @@ def test_a_deletion_meets_a_review(deleter):
         assert LATER * 1000 in world[Table.REVLOG]
         (conflict,) = merged.conflicts
         assert (conflict.kind, conflict.chosen, conflict.weight) == ("cards", deleter, Weight.COUNTED)
-        assert {conflict.desktop, conflict.phone} == {"deleted", "card 1 of note 1002"}
+        assert {conflict.desktop, conflict.phone} == {"deleted", 'card 1 of "n1002f0"'}
 
 
 def test_a_card_alone_deleted_may_be_asked_back():
@@ -305,7 +305,8 @@ def test_preferences_are_shown_as_they_are_written(value):
         (Table.NOTES, "notetype", "notetype"), (Table.DECK_CONFIG, "option:9", "new per day"),
         (Table.DECK_CONFIG, "option:999", "option 999"), (Table.DECK_CONFIG, "name", "name"),
         (Table.DECKS, "options:1", "options"), (Table.DECKS, "limits:7", "new limit"),
-        (Table.DECKS, "description:4", "description"), (Table.DECKS, "kind:77", "kind:77"), (Table.DECKS, "leaf", "leaf"),
+        (Table.DECKS, "description:4", "description"), (Table.DECKS, "kind:77", "kind:77"), (Table.DECKS, "leaf", "name"),
+        (Table.DECKS, "place", "parent deck"), (Table.DECKS, "filter", "search"),
         (Table.NOTETYPES, "config:3", "css"), (Table.NOTETYPES, "config:77", "config:77"),
         (Table.NOTETYPES, "field:0:name", "name of field 1"), (Table.NOTETYPES, "field:2:config:4", "font size of field 3"),
         (Table.NOTETYPES, "template:0:config:1", "front of template 1"),

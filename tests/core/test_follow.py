@@ -128,7 +128,7 @@ def test_a_template_that_is_only_removed_is_no_conflict_and_one_edited_there_is(
     assert names(equal(merged)[Table.NOTETYPES][101].templates) == ["Card 1"]
     (told,) = merged.conflicts
     assert (told.kind, told.unit, told.chosen) == ("notetypes", "Card 2", side)
-    shown = {side: None, side.other: "Card 2 / front / "}
+    shown = {side: "removed", side.other: "Card 2 / front / "}
     assert (told.desktop, told.phone) == (shown[Side.DESKTOP], shown[Side.PHONE])
 
 
@@ -155,6 +155,8 @@ def test_a_field_removed_here_and_renamed_and_written_in_there_stays_and_is_repo
     assert world[Table.NOTES][1000].flds.split(SEP)[2] == "text"
     (told,) = merged.conflicts
     assert (told.kind, told.unit, told.chosen) == ("notetypes", "More", side.other)
+    shown = {side: "removed", side.other: "text"}
+    assert (told.ancestor, told.desktop, told.phone) == (None, shown[Side.DESKTOP], shown[Side.PHONE])
 
 
 @pytest.mark.parametrize("side", Side)

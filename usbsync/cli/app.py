@@ -23,11 +23,13 @@ from usbsync.cli.render import (
     render_finding,
     render_report,
     render_status,
+    whose,
 )
 from usbsync.cli.restore import restore
 from usbsync.cli.terminal import Terminal
 from usbsync.core.conflict import Logic, Policy
 from usbsync.core.first import First
+from usbsync.core.words import printable
 from usbsync.device.detect import charging_phones, seen_phones
 from usbsync.errors import UsageError
 from usbsync.session.chain import examine_all
@@ -311,7 +313,7 @@ def take_conflict(
     options = options_of(device=device, collection=collection, profile=profile, app=app_, phone_dir=phone_dir)
     with Terminal(quiet=quiet or json_) as talk:
         conflict, report = take_other(options, talk, number)
-    text = Text(f'taken: the {conflict.chosen.other}\'s {conflict.unit} of "{conflict.title}"\n')
+    text = Text(printable(f"taken: the {conflict.chosen.other}'s {conflict.unit} of {whose(conflict)}\n"))
     show("" if quiet else text.append_text(render_report(report)), json_=json_, data=report.as_json())
 
 

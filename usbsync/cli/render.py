@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.text import Text
 
+from usbsync.core.changes import Table
 from usbsync.core.conflict import Conflict, Side, Weight
 from usbsync.core.media import MediaConflict, Skipped
 from usbsync.core.words import printable
@@ -120,7 +121,13 @@ def render_conflicts(conflicts: Sequence[Conflict]) -> Text:
 
 def named(conflict: Conflict) -> str:
     """Say what a conflict is about."""
-    return f'{_KINDS.get(conflict.kind, (conflict.kind,))[0]} "{conflict.title}", {conflict.unit}'
+    return f"{whose(conflict)}, {conflict.unit}"
+
+
+def whose(conflict: Conflict) -> str:
+    """Say of what a part is in conflict: a card's title says that it is one."""
+    kind = _KINDS.get(conflict.kind, (conflict.kind,))[0]
+    return conflict.title if conflict.kind == Table.CARDS else f'{kind} "{conflict.title}"'
 
 
 def side_by_side(conflict: Conflict) -> Text:

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from datetime import date
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from usbsync.collection.backend import OpenCollection, opened
 from usbsync.collection.tables import COLUMNS, NOTETYPE_PARTS, Columns, hex_of, key_of, sound, unhex
-from usbsync.core.changes import Change, Changes, Col, Context, Field, Key, Notetype, Row, Table, Template
+from usbsync.core.changes import (
+    Change,
+    Changes,
+    Col,
+    Context,
+    Field,
+    Key,
+    Known,
+    Notetype,
+    Row,
+    Table,
+    Template,
+)
 from usbsync.errors import DamagedData
 
 _BATCH = 5000
@@ -44,6 +58,7 @@ def compare(ancestor: Path, desktop: Path, phone: Path) -> tuple[Changes, Change
             free_ids={table: _free_id(sides, table) for table in _WITH_IDS},
             mids=_mids(sides, rows) if any(found[Table.NOTETYPES] for found in rows) else {},
             cards=_cards(sides, thinned),
+            known=_known(sides, rows),
         )
         return mine, theirs, context
 
@@ -221,6 +236,49 @@ def _mids(
                     map(tuple, side.rows(f"select id, mid from {schema}.notes where id in ({chosen})"))
                 )
     return mids
+
+
+def _known(sides: Sequence[OpenCollection], rows: Sequence[Mapping[Table, Mapping[Key, Change]]]) -> Known:
+    """Return what things are called on either side, the desktop's names first."""
+    desktop, phone = sides
+    both = rows[0][Table.CARDS].keys() & rows[1][Table.CARDS].keys()
+    cards = (found[Table.CARDS][key] for found in rows for key in both)
+    nids = {row.nid for change in cards for row in (change.ancestor, change.now) if row}
+    decks, notetypes, options = (
+        {**_names(phone, table), **_names(desktop, table)}
+        for table in (Table.DECKS, Table.NOTETYPES, Table.DECK_CONFIG)
+    )
+    return Known(decks, notetypes, options, _texts(sides, nids), _first_day(desktop))
+
+
+_LONGEST = 1000  # characters of a note: more are not shown anywhere
+
+
+def _names(col: OpenCollection, table: Table) -> dict[int, str]:
+    return dict(map(tuple, col.rows(f"select id, name from main.{table}")))
+
+
+def _texts(sides: Sequence[OpenCollection], nids: Iterable[int]) -> dict[int, str]:
+    """Return how notes begin, on whatever side they are."""
+    return {
+        nid: str(flds)
+        for chosen in _batches(nids)
+        for side in reversed(sides)
+        for nid, flds in side.rows(
+            f"select id, substr(flds, 1, {_LONGEST}) from main.notes where id in ({chosen})"
+        )
+    }
+
+
+def _first_day(col: OpenCollection) -> int:
+    """Return the day from which due days are counted, where it began (rslib `scheduler/timing.rs`)."""
+    found = col.rows("select cast(val as text) from main.config where key = 'creationOffset'")
+    west = str(found[0][0]) if found else ""
+    minutes = int(west) if re.fullmatch(r"-?\d{1,4}", west) else 0
+    return _EPOCH + (_col(col, "main").crt - minutes * 60) // 86_400
+
+
+_EPOCH = date(1970, 1, 1).toordinal()
 
 
 def _col(col: OpenCollection, schema: str) -> Col:

@@ -193,6 +193,19 @@ class Changes:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What people call what rows name by number; for reports."""
+
+    decks: Mapping[int, str] = field(default_factory=dict)
+    notetypes: Mapping[int, str] = field(default_factory=dict)
+    options: Mapping[int, str] = field(default_factory=dict)
+    notes: Mapping[int, str] = field(default_factory=dict)
+    """The fields, or how they begin, of notes of which both sides changed a card."""
+    first_day: int = 0
+    """The day from which due days are counted (`date.toordinal`)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """What reconciling needs to know beyond the changes."""
 
@@ -208,3 +221,4 @@ class Context:
     """The notetype of each note of which a card changed; filled only where some notetype changed."""
     cards: Mapping[int, frozenset[int]] = field(default_factory=dict)
     """All cards, on whatever side, of the notes that lost cards on both."""
+    known: Known = field(default_factory=Known)

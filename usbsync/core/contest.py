@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from usbsync.core import wire
-from usbsync.core.changes import Table
+from usbsync.core.changes import Known, Table
 from usbsync.core.conflict import Conflict, Settlement, Side, Weight, Where
 from usbsync.core.merge3 import Outcome, merge3
 from usbsync.core.names import unit_name
 from usbsync.core.rules import How, rule_for
 from usbsync.core.units import Units
+from usbsync.core.values import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class Contest:
     answered: frozenset[Side] = frozenset()  # the sides that have answers of their own to the card
     shared: tuple[int, int] = (0, 0)  # answers and lapses that both sides hold already
     fields: tuple[str, ...] = ()
+    known: Known = field(default_factory=Known)
 
     @property
     def both_answered(self) -> bool:
@@ -124,8 +125,7 @@ def conflict_of(
 ) -> Conflict:
     """Name a clash of two versions of a unit; `versions` are the ancestor's, the desktop's and the phone's."""
     kind, key, name = contest.where(unit)
-    write = _json if contest.table is Table.CONFIG else show
-    old, mine, theirs = map(write, versions)
+    old, mine, theirs = (shown(contest.table, unit, value, contest.known) for value in versions)
     return Conflict(kind, key, contest.title, name, old, mine, theirs, chosen, reason, weight)
 
 
@@ -167,30 +167,3 @@ def add_today(old: tuple[int, ...] | None, mine: tuple[int, ...], theirs: tuple[
         return max(mine, theirs)
     before = old[1:] if old and old[0] == mine[0] else (0,) * (len(mine) - 1)
     return mine[0], *(m + t - o for m, t, o in zip(mine[1:], theirs[1:], before, strict=True))
-
-
-def show(value: Any) -> str | None:
-    """Show a unit's value in a report."""
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, bytes):
-        return _show_bytes(value)
-    if isinstance(value, tuple):
-        return " ".join(map(str, value))
-    return str(value)
-
-
-def _show_bytes(raw: bytes) -> str:
-    """Show a protobuf field: its text or number."""
-    try:
-        if raw[:1] and raw[0] & 7 == 0:
-            return str(wire.varint(raw))
-        payload = wire.message(raw) if raw[:1] and raw[0] & 7 == 2 else raw  # noqa: PLR2004
-        return (payload or raw).decode()
-    except (wire.NotProtobuf, UnicodeDecodeError, IndexError):
-        return raw.hex()
-
-
-def _json(value: bytes | None) -> str | None:
-    """Show a preference: its JSON."""
-    return None if value is None else value.decode("utf-8", "replace")

@@ -7,7 +7,7 @@ is the same everywhere, and the merge need not know that it ever was another.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -124,22 +124,27 @@ class _Follow:
 
     def _written(self, mid: int, fields: Mapping[Whose, tuple[Part, ...]], removed: Keys) -> Collection[str]:
         """Return the removed fields in which the other side wrote: an edit beats a deletion."""
-        kept = set()
+        written: dict[str, list[str]] = {}
         for side in Side:
             keys = matched(fields[None], fields[side], FIELD_ID, side)
             there = [(key, int(key[1:]), keys.index(key)) for key in removed if key in keys]
             for change in self.sides[side].of(Table.NOTES).values() if there else ():
-                kept |= {key for key, before, now in there if _wrote(change, mid, before, now)}
-        return {key for key in sorted(kept) if self._stays(mid, fields, key)}
+                for key, before, now in there:
+                    if _wrote(change, mid, before, now):
+                        written.setdefault(key, []).append(change.now.flds.split("\x1f")[now])
+        return {key for key in sorted(written) if self._stays(mid, fields, key, written[key])}
 
-    def _stays(self, mid: int, fields: Mapping[Whose, tuple[Part, ...]], key: str) -> bool:
+    def _stays(
+        self, mid: int, fields: Mapping[Whose, tuple[Part, ...]], key: str, written: Sequence[str]
+    ) -> bool:
         """Report a removed field in which someone wrote; it stays, unless a person chose otherwise."""
         name, keeper = fields[None][int(key[1:])].name, self._keeper(fields, key)
         chosen = self._chosen(mid, name, keeper)
         reason = (
             "removed there, but someone wrote in it here: the field stays" if chosen is keeper else _YOURS
         )
-        self._tell(mid, name, (name, None, None), chosen, reason)
+        more = f" (and in {len(written) - 1} more notes)" if len(written) > 1 else ""
+        self._tell(mid, name, None, {keeper: f"{titles.plain(written[0])}{more}"}, chosen, reason)
         return chosen is keeper
 
     def _chosen(self, mid: int, unit: str, default: Side) -> Side:
@@ -157,11 +162,11 @@ class _Follow:
             before = templates[None][int(key[1:])]
             if key in keys and templates[keeper][keys.index(key)] != before:
                 now = titles.template(templates[keeper][keys.index(key)])
-                values = (titles.template(before), *((now, None) if keeper is Side.DESKTOP else (None, now)))
                 chosen = self._chosen(mid, before.name, keeper.other)
                 kept |= {key} if chosen is keeper else set()
                 reason = "removed there, edited here: it goes; the edit is in the backup"
-                self._tell(mid, before.name, values, chosen, _YOURS if chosen is keeper else reason)
+                reason = _YOURS if chosen is keeper else reason
+                self._tell(mid, before.name, titles.template(before), {keeper: now}, chosen, reason)
         return kept
 
     def _keeper(self, parts: Mapping[Whose, tuple[Part, ...]], key: str) -> Side:
@@ -171,14 +176,12 @@ class _Follow:
         return next(kept, Side.DESKTOP)
 
     def _tell(
-        self,
-        mid: int,
-        unit: str,
-        values: tuple[str | None, str | None, str | None],
-        chosen: Side,
-        reason: str,
+        self, mid: int, unit: str, before: str | None, held: Mapping[Side, str], chosen: Side, reason: str
     ) -> None:
+        """Report a part that is held by some side only, and was removed on the other."""
+        mine, theirs = (held.get(side, "removed") for side in Side)
         title = self.versions[mid][Side.DESKTOP].name
+        values = before, mine, theirs
         self.conflicts.append(
             Conflict(Table.NOTETYPES.value, mid, title, unit, *values, chosen, reason, Weight.LOST)
         )

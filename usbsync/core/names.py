@@ -116,6 +116,10 @@ def unit_name(table: Table, unit: str, fields: tuple[str, ...] = ()) -> str:
             return DECK_OPTIONS.get(int(rest), f"option {rest}")
         case Table.DECKS, "options" | "description" | "limits" | "kind":
             return "options" if kind == "options" else DECK.get(int(rest), unit)
+        case Table.DECKS, "leaf" | "place":
+            return "name" if kind == "leaf" else "parent deck"
+        case Table.DECKS, "filter":
+            return "search"
         case Table.NOTETYPES, "config":
             return NOTETYPE.get(int(rest), unit)
         case Table.NOTETYPES, "field" | "template":

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from usbsync.core.conflict import Conflict, Side, Weight
-from usbsync.core.contest import Contest, merge_units, show
+from usbsync.core.contest import Contest, merge_units
 from usbsync.core.names import unit_name
 from usbsync.core.units import Units
+from usbsync.core.values import show
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,14 +109,14 @@ class RowMerge:
         weight: Weight,
     ) -> None:
         """Note a conflict between a deletion and a change."""
-        shown = {deleter: "deleted", deleter.other: titles.shown(table, other.now)}
+        shown = {deleter: "deleted", deleter.other: self.shown(table, other.now)}
         self.conflicts.append(
             Conflict(
                 table.value,
                 key,
-                titles.of(table, other.now),
+                self.title(table, other.now),
                 "deletion",
-                titles.shown(table, other.ancestor) if other.ancestor else None,
+                self.shown(table, other.ancestor) if other.ancestor else None,
                 shown[Side.DESKTOP],
                 shown[Side.PHONE],
                 chosen,
@@ -166,14 +166,29 @@ class RowMerge:
         return Contest(
             table=table,
             id=key,
-            title=titles.of(table, mine),
+            title=self.title(table, mine),
             settlement=self.settlement,
             edited=edited,
             acted={side: at for side, (at, _) in acts.items()},
             answered=frozenset(side for side, (_, answered) in acts.items() if answered),
             shared=self.shared.get(key, (0, 0)) if table is Table.CARDS else (0, 0),
             fields=self.context.fields.get(mine.mid, ()) if table is Table.NOTES else (),
+            known=self.context.known,
         )
+
+    def title(self, table: Table, row: Any) -> str:
+        """Name a row as a person knows it: a card by its note."""
+        return titles.card(row, self.text_of(row.nid)) if table is Table.CARDS else titles.of(table, row)
+
+    def shown(self, table: Table, row: Any) -> str:
+        """Show a whole row in a report."""
+        return self.title(table, row) if table is Table.CARDS else titles.shown(table, row)
+
+    def text_of(self, nid: int) -> str:
+        """Return the fields of a note, as far as they are known."""
+        changes = [change for side in Side if (change := self.sides[side].of(Table.NOTES).get(nid))]
+        rows = (row for change in changes for row in (change.now, change.ancestor) if row)
+        return next((row.flds for row in rows), self.context.known.notes.get(nid, ""))
 
     def restore(self, table: Table, needed: Iterable[Key]) -> None:
         """Bring back rows that one side deleted and the other's work needs."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import html
-import re
 from typing import Any
 
-from usbsync.core import wire
+from usbsync.core import wire, words
 from usbsync.core.changes import Table
 from usbsync.core.decks import readable
 
@@ -17,9 +15,9 @@ def of(table: Table, row: Any) -> str:
     """Name a row as a person knows it."""
     match table:
         case Table.NOTES:
-            return plain(row.flds.split("\x1f")[0])
+            return note(row.flds) or str(row.id)
         case Table.CARDS:
-            return f"card {row.ord + 1} of note {row.nid}"
+            return card(row, "")
         case Table.DECKS:
             return readable(row.name)
         case Table.DECK_CONFIG | Table.NOTETYPES:
@@ -30,6 +28,17 @@ def of(table: Table, row: Any) -> str:
             return str(row.tag)
         case _:
             return str(row[0])
+
+
+def note(flds: str) -> str:
+    """Name a note by the first of its fields that says something; "" where none does."""
+    return next(filter(None, map(plain, flds.split("\x1f"))), "")
+
+
+def card(row: Any, flds: str) -> str:
+    """Name a card by what its note says, as far as that is known."""
+    name = note(flds)
+    return f'card {row.ord + 1} of "{name}"' if name else f"card {row.ord + 1} of note {row.nid}"
 
 
 def shown(table: Table, row: Any) -> str:
@@ -48,6 +57,5 @@ def template(part: Any) -> str:
 
 def plain(field: str) -> str:
     """Return a field's text without markup, cut to a line."""
-    text = html.unescape(re.sub(r"<[^<>]*>", " ", field))
-    text = " ".join(text.split())
+    text = " ".join(words.readable(field).split())
     return text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"

@@ -51,12 +51,17 @@ def varint_field(number: int, value: int) -> bytes:
 
 def message(raw: bytes) -> bytes:
     """Return the payload of a length-delimited field as `split` gave it (the last, where it is repeated)."""
-    payload, at = b"", 0
+    return next(iter(list(messages(raw))[-1:]), b"")
+
+
+def messages(raw: bytes) -> Iterator[bytes]:
+    """Yield the payloads of a length-delimited field that is repeated."""
+    at = 0
     while at < len(raw):
         _tag, at = _varint(raw, at)
         size, at = _varint(raw, at)
-        payload, at = raw[at : at + size], at + size
-    return payload
+        yield raw[at : at + size]
+        at += size
 
 
 def message_field(number: int, payload: bytes) -> bytes:
