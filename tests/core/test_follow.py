@@ -10,7 +10,7 @@ from core.model import SEP, sync
 
 from usbsync.core import wire
 from usbsync.core.changes import Grave, Table, Tag
-from usbsync.core.conflict import Settlement, Side
+from usbsync.core.conflict import Logic, Settlement, Side
 from usbsync.core.notetypes import akin, differ
 
 
@@ -298,7 +298,8 @@ def test_a_note_with_a_card_left_stays():
         assert [c.id for c in world[Table.CARDS].values() if c.nid == 1001] == [2100]
 
 
-def test_where_each_removed_the_template_that_the_other_kept_the_newer_ones_cards_stay():
+def each_removed_another_template():
+    """Return two worlds, of which the newer kept Card 2."""
     kind = BASE[Table.NOTETYPES][101]
     sides = []
     for at, cid, kept in ((0, 2002, 2001), (1, 2001, 2002)):
@@ -307,13 +308,67 @@ def test_where_each_removed_the_template_that_the_other_kept_the_newer_ones_card
         for row in (kept, {2001: 2005, 2002: 2006}[kept]):
             side.put(Table.CARDS, side[Table.CARDS][row]._replace(ord=0, mod=LATER))
         sides.append(side)
-    for one, other in both_ways(*sides):
+    return sides
+
+
+def test_where_each_removed_the_template_that_the_other_kept_the_newer_ones_cards_stay():
+    for one, other in both_ways(*each_removed_another_template()):
         merged = sync(BASE, one, other)
         world = equal(merged)
         assert names(world[Table.NOTETYPES][101].templates) == ["Card 2"]
         left = {c.id: c.ord for c in world[Table.CARDS].values() if c.nid in {1001, 1004}}
         assert left == {2002: 0, 2006: 0}
         assert not {c.id for c in merged.conflicts if c.kind == "cards"} & left.keys()
+
+
+@pytest.mark.parametrize("logic", Logic)
+def test_a_template_that_comes_back_because_a_notetype_needs_one_is_reported_and_the_other_can_be_taken(
+    logic,
+):
+    older, newer = each_removed_another_template()
+    for one, other in both_ways(older, newer):
+        (conflict,) = (c for c in sync(BASE, one, other).conflicts if c.kind == "notetypes")
+        assert (conflict.id, conflict.unit, conflict.title) == (101, "templates", "Reversed")
+        assert conflict.ancestor == "Card 1 / {{Card 1}} / ; Card 2 / {{Card 2}} / "
+        shown = {conflict.chosen: "Card 2 / {{Card 2}} / ", conflict.chosen.other: "Card 1 / {{Card 1}} / "}
+        assert (conflict.desktop, conflict.phone) == (shown[Side.DESKTOP], shown[Side.PHONE])
+        assert conflict.reason == (
+            "each removed what the other kept, and a notetype needs one template; the newer edit stands"
+        )
+        taken = Settlement(answers={conflict.where: conflict.chosen.other}, logic=logic)
+        world = equal(sync(BASE, one, other, taken))
+        assert names(world[Table.NOTETYPES][101].templates) == ["Card 1"]
+        left = {c.id: c.ord for c in world[Table.CARDS].values() if c.nid in {1001, 1004}}
+        assert left == {2001: 0, 2005: 0}
+
+
+def test_an_edit_of_a_template_that_goes_because_a_notetype_needs_only_one_is_told_once():
+    older, newer = each_removed_another_template()
+    kind = older[Table.NOTETYPES][101]
+    (template,) = kind.templates
+    edited = template._replace(config=template.config.replace(b"{{Card 1}}", b"{{Edited}}"))
+    older.put(Table.NOTETYPES, kind._replace(templates=(edited,)))
+    for one, other in both_ways(older, newer):
+        (conflict,) = (c for c in sync(BASE, one, other).conflicts if c.kind == "notetypes")
+        assert "{{Edited}}" in str(conflict.desktop if conflict.chosen is Side.PHONE else conflict.phone)
+
+
+def test_where_each_removed_the_field_that_the_other_kept_it_is_reported():
+    kind = BASE[Table.NOTETYPES][100]
+    notes = [row for row in BASE[Table.NOTES].values() if row.mid == 100]
+    rows = [
+        [
+            kind._replace(fields=kind.fields[at : at + 1], mtime=LATER - at),
+            *(row._replace(flds=row.flds.split(SEP)[at]) for row in notes),
+        ]
+        for at in range(2)
+    ]
+    for one, other in both_ways(*rows):
+        merged = sync(BASE, after(*one), after(*other))
+        assert names(equal(merged)[Table.NOTETYPES][100].fields) == ["Front"]
+        (conflict,) = merged.conflicts
+        assert (conflict.unit, conflict.ancestor) == ("fields", "Front; Back")
+        assert {conflict.desktop, conflict.phone} == {"Front", "Back"}
 
 
 # --- both made it, or nothing is known of a common past -----------------------------------------------

@@ -108,8 +108,10 @@ class _Follow:
         return self._stands(self.versions[mid], mid, what)
 
     def _stands(self, versions: Mapping[Whose, Notetype], mid: int, what: str) -> Side:
-        newer = max(Side, key=lambda side: (versions[side].mtime, repr(versions[side])))
-        return self.settlement.settle((Table.NOTETYPES.value, mid, what), newer)[0]
+        return self.settlement.settle((Table.NOTETYPES.value, mid, what), self._newer(versions))[0]
+
+    def _newer(self, versions: Mapping[Whose, Notetype]) -> Side:
+        return max(Side, key=lambda side: (versions[side].mtime, repr(versions[side])))
 
     def _shapes(self, mid: int, versions: Mapping[Whose, Notetype]) -> Shapes:
         newer = self.winner(mid, "order")
@@ -117,8 +119,20 @@ class _Follow:
         fields: dict[Whose, tuple[Part, ...]] = {whose: row.fields for whose, row in versions.items()}
         templates: dict[Whose, tuple[Part, ...]] = {whose: row.templates for whose, row in versions.items()}
         return Shapes(
-            layout(fields, FIELD_ID, newer, lambda removed: self._written(mid, fields, removed)),
-            layout(templates, TEMPLATE_ID, newer, lambda removed: self._edited(mid, templates, removed)),
+            layout(
+                fields,
+                FIELD_ID,
+                newer,
+                lambda removed: self._written(mid, fields, removed),
+                lambda: self._emptied(mid, "field", fields),
+            ),
+            layout(
+                templates,
+                TEMPLATE_ID,
+                newer,
+                lambda removed: self._edited(mid, templates, removed),
+                lambda: self._emptied(mid, "template", templates),
+            ),
             cloze,
         )
 
@@ -155,6 +169,8 @@ class _Follow:
         self, mid: int, templates: Mapping[Whose, tuple[Part, ...]], removed: Keys
     ) -> Collection[str]:
         """Report the removed templates that the other side edited; they go, with their cards, unless a person says no."""
+        if not _left(templates, TEMPLATE_ID):
+            return ()  # one side's come back, and all are told of at once
         kept = set()
         for key in removed:
             keeper = self._keeper(templates, key)
@@ -168,6 +184,17 @@ class _Follow:
                 reason = _YOURS if chosen is keeper else reason
                 self._tell(mid, before.name, titles.template(before), {keeper: now}, chosen, reason)
         return kept
+
+    def _emptied(self, mid: int, part: str, parts: Mapping[Whose, tuple[Part, ...]]) -> Side:
+        """Say whose parts stay where each side removed all that the other kept, and report it."""
+        unit = f"{part}s"
+        chosen, why = self.settlement.settle(
+            (Table.NOTETYPES.value, mid, unit), self._newer(self.versions[mid])
+        )
+        reason = f"each removed what the other kept, and a notetype needs one {part}; {why}"
+        ancestor, mine, theirs = (_listed(parts[whose]) for whose in (None, *Side))
+        self._tell(mid, unit, (ancestor, mine, theirs), chosen, reason)
+        return chosen
 
     def _keeper(self, parts: Mapping[Whose, tuple[Part, ...]], key: str) -> Side:
         """Return the side that did not remove a part."""
@@ -362,6 +389,18 @@ def _wrote(change: Change, mid: int, before: int, now: int) -> bool:
     text = change.now.flds.split("\x1f")[now : now + 1]
     was = change.ancestor.flds.split("\x1f")[before : before + 1] if change.ancestor else []
     return any(text) and text != was
+
+
+def _left(parts: Mapping[Whose, tuple[Part, ...]], number: int) -> bool:
+    """Whether some part is new, or on both sides."""
+    mine, theirs = (set(matched(parts[None], parts[side], number, side)) for side in Side)
+    return bool(mine & theirs) or any(not key.startswith("a") for key in mine | theirs)
+
+
+def _listed(parts: tuple[Part, ...]) -> str:
+    """Show parts: of a template, for one of them may have been edited, all that it says."""
+    shown = (titles.template(part) if isinstance(part, Template) else part.name for part in parts)
+    return "; ".join(shown)
 
 
 def _unmoved(versions: Mapping[Whose, Notetype]) -> Layout:

@@ -143,9 +143,16 @@ def _inserted(order: Sequence[Key], model: Keys, new: Iterable[Key]) -> list[Key
 
 
 def layout(
-    parts: Mapping[Whose, Sequence[Part]], number: int, newer: Side, kept: Callable[[Keys], Collection[Key]]
+    parts: Mapping[Whose, Sequence[Part]],
+    number: int,
+    newer: Side,
+    kept: Callable[[Keys], Collection[Key]],
+    emptied: Callable[[], Side],
 ) -> Layout:
-    """Lay out one kind of part of a notetype; `parts` of a side that did not change it are the ancestor's."""
+    """Lay out one kind of part of a notetype; `parts` of a side that did not change it are the ancestor's.
+
+    `kept` says which of the removed parts stay; `emptied` whose parts do, where otherwise none would.
+    """
     old = parts[None]
     ancestor = tuple(f"a{at}" for at in range(len(old)))
     desktop = matched(old, parts[Side.DESKTOP], number, "d")
@@ -153,6 +160,7 @@ def layout(
     removed = tuple(key for key in ancestor if key not in desktop or key not in phone)
     merged = merged_order(ancestor, desktop, phone, newer, kept(removed))
     if not merged:  # each removed what the other kept: a notetype has at least one of each
+        newer = emptied()
         merged = desktop if newer is Side.DESKTOP else phone
     return Layout({None: ancestor, Side.DESKTOP: desktop, Side.PHONE: phone}, merged, newer)
 
