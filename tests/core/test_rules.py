@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 from core import model
-from core.cases import BASE, after, equal
+from core.cases import BASE, after, both_ways, equal
 from core.model import sync
 from hypothesis import given
 from hypothesis import strategies as st
 
 from usbsync.core import units, wire
 from usbsync.core.changes import Context, Table
-from usbsync.core.conflict import Policy, Settlement, Side, Weight
-from usbsync.core.contest import Contest, add_counts, add_today, highest, merge_units
+from usbsync.core.conflict import Logic, Policy, Settlement, Side, Weight
+from usbsync.core.contest import FILED, Contest, add_counts, add_today, highest, merge_units
 from usbsync.core.reconcile import reconcile
 from usbsync.core.rules import RULES, How, rule_for
 
@@ -79,6 +79,11 @@ def contest(table=Table.NOTES, **values) -> Contest:
     return Contest(table=table, id=1, title="it", **plain | values)
 
 
+def due(day):
+    """Return the schedule of a card that is due on a day."""
+    return 2, 2, day, 1, 2500, 0, 0, 0, "{}"
+
+
 def values(unit, how):
     """Return ancestor, desktop, phone of a unit: the desktop's is the newer one, the phone's the higher and later."""
     if how is How.COUNTED:
@@ -86,7 +91,7 @@ def values(unit, how):
     if how is How.TODAY:
         return (100, 1, 2, 3, 4), (100, 2, 2, 3, 5), (100, 1, 5, 3, 6)
     if how is How.LATER:
-        return (0, 1), (0, 2), (0, 3)
+        return due(0), due(1), due(2)
     return (b"1", b"7", b"10") if unit.startswith("value:") else (1, 7, 10)
 
 
@@ -249,8 +254,8 @@ def test_answers_and_lapses_add_up(old, mine, theirs, later, shared, expected):
 
 
 def test_an_answer_on_each_side_counts_twice_though_the_counts_are_equal():
-    old = {"counts": (3, 1), "schedule": (0,)}
-    both = ({"counts": (4, 1), "schedule": (1,)}, {"counts": (4, 1), "schedule": (2,)})
+    old = {"counts": (3, 1), "schedule": due(0)}
+    both = ({"counts": (4, 1), "schedule": due(1)}, {"counts": (4, 1), "schedule": due(2)})
     answered = contest(Table.CARDS, answered=frozenset(Side))
     assert merge_units(answered, old, *both)[0]["counts"] == (5, 1)
     assert merge_units(contest(Table.CARDS, answered=frozenset({PHONE})), old, *both)[0]["counts"] == (4, 1)
@@ -272,8 +277,8 @@ def test_an_answer_that_both_hold_and_one_more_on_each_side_are_three():
 
 
 def test_after_a_reset_the_later_act_counts():
-    old = {"counts": (3, 1), "schedule": (0,)}
-    both = ({"counts": (0, 0), "schedule": (9,)}, {"counts": (4, 1), "schedule": (2,)})
+    old = {"counts": (3, 1), "schedule": due(0)}
+    both = ({"counts": (0, 0), "schedule": due(9)}, {"counts": (4, 1), "schedule": due(2)})
     assert merge_units(contest(Table.CARDS), old, *both)[0]["counts"] == (4, 1)
     desktop_last = contest(Table.CARDS, acted={DESKTOP: 9, PHONE: 5})
     assert merge_units(desktop_last, old, *both)[0]["counts"] == (0, 0)
@@ -340,6 +345,75 @@ def test_an_answer_and_a_new_due_day_through_the_whole_merge():
     assert (conflict.unit, conflict.chosen, conflict.weight) == ("schedule", PHONE, Weight.COUNTED)
     assert conflict.reason.startswith("answered on one side, rescheduled on the other;")
     assert merged.worlds[DESKTOP][Table.CARDS][2001].due == 300
+
+
+def gathered(cid, did=15, *, at, mod, odue=None):
+    """Return a card as a filtered deck holds it."""
+    card = BASE[Table.CARDS][cid]
+    return card._replace(
+        did=did, odid=card.did, odue=card.due if odue is None else odue, due=at - 100_000, mod=model.T0 + mod
+    )
+
+
+def home(cid, mod):
+    card = BASE[Table.CARDS][cid]
+    return card._replace(did=card.odid, odid=0, odue=0, due=card.odue, mod=model.T0 + mod)
+
+
+LOGICS = [Settlement(logic=logic) for logic in Logic]
+
+
+@pytest.mark.parametrize("settlement", LOGICS)
+@pytest.mark.parametrize(
+    ("mine", "theirs"),
+    [
+        (gathered(2001, at=3, mod=5), gathered(2001, at=7, mod=9)),  # gathered again on both
+        (gathered(2005, at=3, mod=5), gathered(2005, at=7, mod=9)),
+        (home(2003, 5), BASE[Table.CARDS][2003]._replace(due=-99_000, mod=model.T0 + 9)),  # emptied, rebuilt
+        (home(2003, 9), BASE[Table.CARDS][2003]._replace(due=-99_000, mod=model.T0 + 5)),
+    ],
+)
+def test_a_card_that_was_only_gathered_is_not_said_to_be_studied(mine, theirs, settlement):
+    for one, other in both_ways([mine], [theirs]):
+        merged = sync(BASE, after(*one), after(*other), settlement)
+        newer = max(mine, theirs, key=lambda card: card.mod)
+        assert equal(merged)[Table.CARDS][mine.id] == newer
+        (conflict,) = merged.conflicts
+        assert (conflict.unit, conflict.weight) == ("schedule", Weight.QUIET)
+        assert conflict.reason.startswith("only gathered into a filtered deck, or sent home")
+
+
+@pytest.mark.parametrize("reps", [3, 4])
+def test_what_was_done_to_a_card_stands_though_it_was_gathered_later_there(reps):
+    """Answered, or given another day, on one side; a filtered deck's rebuilding on the other is no act."""
+    done = BASE[Table.CARDS][2001]._replace(reps=reps, due=130, ivl=30, mod=model.T0 + 5)
+    said = [model.Review((model.T0 + 5) * 1000, 2001, 3, 30, 5, 2500, 1, 1)] if reps == 4 else []
+    for one, other in both_ways([done, *said], [gathered(2001, at=3, mod=9)]):
+        merged = sync(BASE, after(*one), after(*other))
+        assert equal(merged)[Table.CARDS][2001] == done._replace(mod=model.T0 + 10)
+        (conflict,) = merged.conflicts
+        assert (conflict.weight, conflict.reason) == (Weight.QUIET, FILED)
+
+
+def test_where_both_studied_it_and_one_gathered_it_the_later_act_stands_and_is_told():
+    moved = BASE[Table.CARDS][2001]._replace(due=130, ivl=30, mod=model.T0 + 5)
+    for one, other in both_ways([moved], [gathered(2001, at=3, mod=9, odue=140)]):
+        merged = sync(BASE, after(*one), after(*other))
+        assert equal(merged)[Table.CARDS][2001].odue == 140
+        (conflict,) = merged.conflicts
+        assert conflict.weight is Weight.LOST
+
+
+@pytest.mark.parametrize(
+    ("card", "queue"),
+    [(model.card(1, 1, 1), 0), (model.seen_card(1, 1, 1), 2), (model.card(1, 1, 1, type=1, queue=3, due=9), 3),
+     (model.card(1, 1, 1, type=1, queue=1, due=1_700_000_000), 1), (model.card(1, 1, 1, type=3, queue=3, due=9), 3)],
+)  # fmt: skip
+def test_a_schedule_at_home_is_the_same_wherever_the_card_is(card, queue):
+    there = card._replace(did=15, odid=1, odue=card.due, due=-99_999, queue=2)
+    schedules = [units.split_card(each)["schedule"] for each in (card, there)]
+    assert units.at_home(schedules[0]) == units.at_home(schedules[1]) == schedules[0]
+    assert schedules[0][1] == queue
 
 
 # --- the cells that other modules carry out ----------------------------------------------------------

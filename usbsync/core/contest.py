@@ -12,7 +12,7 @@ from usbsync.core.conflict import Conflict, Settlement, Side, Weight, Where
 from usbsync.core.merge3 import Outcome, merge3
 from usbsync.core.names import unit_name
 from usbsync.core.rules import How, rule_for
-from usbsync.core.units import Units
+from usbsync.core.units import Units, at_home
 from usbsync.core.values import shown
 
 
@@ -109,15 +109,33 @@ def _by_policy(contest: Contest, unit: str, old: Any, mine: Any, theirs: Any) ->
 
 
 def _later(contest: Contest, unit: str, old: Any, mine: Any, theirs: Any) -> tuple[Any, Conflict]:
-    chosen = contest.settlement.answers.get(contest.where(unit)) or contest.later(mine, theirs)
-    reason = (
-        "answered on both; the later answer sets the schedule, all answers are kept"
-        if contest.both_answered
-        else "answered on one side, rescheduled on the other; the later act sets the schedule"
-    )
-    weight = Weight.COUNTED if contest.answered else Weight.LOST
+    versions = {Side.DESKTOP: mine, Side.PHONE: theirs}
+    filed = [side for side in Side if only_filed(contest, side, old, versions)]
+    later = contest.later(mine, theirs)
+    acted = (
+        filed[0].other if len(filed) == 1 else later
+    )  # studying a card, and setting its day, beats filing it
+    chosen = contest.settlement.answers.get(contest.where(unit)) or acted
+    weight = Weight.QUIET if filed else Weight.COUNTED if contest.answered else Weight.LOST
+    reason = FILED if filed else _acts(contest)
     conflict = conflict_of(contest, unit, (old, mine, theirs), chosen, reason, weight)
-    return (mine if chosen is Side.DESKTOP else theirs), conflict
+    return versions[chosen], conflict
+
+
+FILED = "only gathered into a filtered deck, or sent home; nothing of its schedule is lost"
+
+
+def only_filed(contest: Contest, side: Side, old: Any, versions: Mapping[Side, Any]) -> bool:
+    """Whether all that a side did to a card's schedule is to put it into a filtered deck, or to send it home."""
+    like = [at_home(each) for each in (old, versions[side.other]) if each]
+    return side not in contest.answered and at_home(versions[side]) in like
+
+
+def _acts(contest: Contest) -> str:
+    """Say why the later of two acts on a card stands."""
+    if contest.both_answered:
+        return "answered on both; the later answer sets the schedule, all answers are kept"
+    return "answered on one side, rescheduled on the other; the later act sets the schedule"
 
 
 def conflict_of(

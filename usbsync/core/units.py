@@ -112,6 +112,17 @@ def split_card(card: Card) -> Units:
     }
 
 
+def at_home(schedule: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the schedule that a card has outside of any filtered deck: all that studying it makes of it."""
+    type_, queue, due, ivl, factor, left, odue, filtered, data = schedule
+    if not filtered:
+        return schedule
+    due = odue or due
+    learning = _LEARN if due > _FIRST_TIMESTAMP else _DAY_LEARN
+    queue = {_TYPE_LEARN: learning, _TYPE_RELEARN: learning, _TYPE_REVIEW: _REVIEW}.get(type_, _NEW)
+    return type_, queue, due, ivl, factor, left, 0, 0, data
+
+
 def join_card(units: Units, like: Card) -> Card:
     """Put a card together."""
     type_, queue, due, ivl, factor, left, odue, filtered, data = units["schedule"]

@@ -20,7 +20,7 @@ from typing import Any
 
 from usbsync.core.changes import Card, Change, Deck, Key, Note, Table
 from usbsync.core.conflict import Conflict, Policy, Side, Weight
-from usbsync.core.contest import Contest, conflict_of
+from usbsync.core.contest import FILED, Contest, conflict_of, only_filed
 from usbsync.core.merging import Merge
 from usbsync.core.rowmerge import Pair, Rows, Split, keys_of
 from usbsync.core.rules import How, rule_for
@@ -122,12 +122,14 @@ def _lost(
 def _told(about: Contest, unit: str, versions: tuple[Any, Any, Any], side: Side) -> Conflict:
     """Report a unit of which the row that stands holds one version."""
     answer = about.settlement.answers.get(about.where(unit))
-    answered = rule_for(about.table, unit).how is How.LATER and side.other in about.answered
+    studied = rule_for(about.table, unit).how is How.LATER
+    answered = studied and side.other in about.answered
     newest = about.settlement.policy in {Policy.NEWEST, Policy.ASK}
     reason = (
         "the newer row stands, whole, as in AnkiWeb" if newest else f"the {side} is preferred, row by row"
     )
     reason = "you chose it" if answer else reason
-    return conflict_of(
-        about, unit, versions, answer or side, reason, Weight.COUNTED if answered else Weight.LOST
-    )
+    weight = Weight.COUNTED if answered else Weight.LOST
+    if studied and only_filed(about, side.other, versions[0], dict(zip(Side, versions[1:], strict=True))):
+        reason, weight = FILED, Weight.QUIET
+    return conflict_of(about, unit, versions, answer or side, reason, weight)
