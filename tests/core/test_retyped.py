@@ -94,3 +94,79 @@ def test_a_tag_that_one_side_took_away_is_gone_whoevers_type_stands(wide):
         merged = sync(BASE, added[DESKTOP], added[PHONE], Settlement(policy))
         assert equal(merged)[Table.NOTES][1000].tags == " new t1 "
         assert {c.unit for c in merged.conflicts if c.kind == "notes"} <= {"notetype", "field 3"}
+
+
+# --- fields that changed places with the type ---------------------------------------------------------
+
+
+def retyped_to(mid, *fields, **more):
+    """Return a side's rows on which note 1000 has another notetype; 101 and 102 have as many cards as it takes."""
+    return made(typed(mid, *fields, **more))
+
+
+@pytest.mark.parametrize("stands", Side)
+def test_fields_that_only_the_type_that_gives_way_had_in_another_place_stay_and_are_reported(stands):
+    sides = {
+        stands: retyped_to(102, "n1000f0", "n1000f1", "", mod=LATER + 1, tags=" t1 "),
+        stands.other: retyped_to(101, "n1000f1", "n1000f0", tags=" t1 "),
+    }
+    merged = sync(BASE, sides[DESKTOP], sides[PHONE])
+    assert equal(merged)[Table.NOTES][1000].flds == SEP.join(["n1000f0", "n1000f1", ""])
+    told = {c.unit: c for c in merged.conflicts if c.kind == "notes"}
+    assert told.keys() == {"notetype", "Word", "Meaning"}
+    for unit, texts in (("Word", ("n1000f0", "n1000f1")), ("Meaning", ("n1000f1", "n1000f0"))):
+        shown = dict(zip((stands, stands.other), texts, strict=True))
+        assert (told[unit].desktop, told[unit].phone) == (shown[DESKTOP], shown[PHONE])
+        assert (told[unit].chosen, told[unit].ancestor) == (stands, texts[0])
+        assert told[unit].reason == "it had that place in the notetype that does not stand"
+    answers = {told["Word"].where: stands.other}
+    taken = sync(BASE, sides[DESKTOP], sides[PHONE], Settlement(answers=answers))
+    assert equal(taken)[Table.NOTES][1000].flds == SEP.join(["n1000f1", "n1000f1", ""])
+
+
+@pytest.mark.parametrize("stands", Side)
+def test_a_text_that_the_type_that_gives_way_had_no_place_for_stays_and_is_reported(stands):
+    sides = {
+        stands: retyped_to(102, "n1000f0", "n1000f1", "", mod=LATER + 1, tags=" t1 "),
+        stands.other: retyped_to(101, "n1000f0", "", tags=" t1 "),
+    }
+    merged = sync(BASE, sides[DESKTOP], sides[PHONE])
+    assert equal(merged)[Table.NOTES][1000].flds == SEP.join(["n1000f0", "n1000f1", ""])
+    assert {c.unit for c in merged.conflicts if c.kind == "notes"} == {"notetype", "Meaning"}
+
+
+@pytest.mark.parametrize("retyped", Side)
+def test_what_the_other_side_wrote_follows_a_field_to_its_place_in_the_new_type(retyped):
+    for later in (0, 9):
+        sides = {
+            retyped: retyped_to(102, "n1000f1", "", "n1000f0", tags=" t1 "),
+            retyped.other: made(typed(100, "written", "n1000f1", mod=LATER + later, tags=" t1 ")),
+        }
+        merged = sync(BASE, sides[DESKTOP], sides[PHONE])
+        note = equal(merged)[Table.NOTES][1000]
+        assert (note.mid, note.flds) == (102, SEP.join(["n1000f1", "", "written"]))
+        assert not merged.conflicts
+
+
+@pytest.mark.parametrize("retyped", Side)
+def test_what_the_other_side_wrote_in_a_field_that_gave_its_place_to_another_is_reported(retyped):
+    sides = {
+        retyped: retyped_to(101, "n1000f1", "new", tags=" t1 "),
+        retyped.other: made(typed(100, "written", "n1000f1", tags=" t1 ")),
+    }
+    merged = sync(BASE, sides[DESKTOP], sides[PHONE])
+    assert equal(merged)[Table.NOTES][1000].flds == SEP.join(["n1000f1", "new"])
+    (conflict,) = merged.conflicts
+    assert (conflict.unit, conflict.ancestor, conflict.chosen) == ("field 1", "n1000f0", retyped)
+    assert "written" in {conflict.desktop, conflict.phone}
+
+
+@pytest.mark.parametrize("retyped", Side)
+def test_fields_with_one_text_are_not_told_apart_and_keep_their_places(retyped):
+    base = after(BASE[Table.NOTES][1000]._replace(flds=SEP.join(["same", "same"]), derived="same"))
+    sides = {
+        retyped: made(typed(102, "same", "same", "x", tags=" t1 "), base=base),
+        retyped.other: made(typed(100, "same", "written", tags=" t1 "), base=base),
+    }
+    merged = sync(base, sides[DESKTOP], sides[PHONE])
+    assert equal(merged)[Table.NOTES][1000].flds == SEP.join(["same", "written", "x"])

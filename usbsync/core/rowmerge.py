@@ -136,7 +136,7 @@ class RowMerge:
             about = replace(about, fields=self.context.fields.get(mid, ()))
             fit = fitted(about, side, *three)
             self.conflicts += fit.conflicts
-            three = ancestor, fit.desktop, fit.phone
+            three = fit.ancestor, fit.desktop, fit.phone
         elif table is Table.NOTES and ancestor is None:
             three = None, *without_blanks(*three[1:])
         units, conflicts = merge_units(about, *three)
