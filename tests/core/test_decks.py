@@ -223,6 +223,18 @@ def test_of_two_decks_that_came_to_one_name_the_older_keeps_it_and_both_are_name
         assert names(equal(taken)) == names(BASE) | {12: f"{leaf}+", 14: "X"}
 
 
+def test_a_deck_that_was_there_keeps_its_name_for_its_children_and_whoever_came_is_named():
+    """Of the ones that came to it each side's alone is sound: renamed here, moved there."""
+    for mine, theirs in both_ways(moved((1, "B")), moved((1, "A::Default"))):
+        for settlement in map(Settlement, (Policy.NEWEST, Policy.DESKTOP, Policy.PHONE)):
+            merged = sync(BASE, after(*mine), after(*theirs), settlement)
+            assert names(equal(merged)) == names(BASE) | {1: "A::B+"}
+            (conflict,) = merged.conflicts
+            assert {conflict.desktop, conflict.phone} == {"A::B (was Default)", "A::B"}
+            assert (conflict.title, conflict.id) == ("A::B+", 1)
+            assert conflict.reason == "two decks came to one name; the deck that was there keeps it"
+
+
 def test_a_new_deck_that_came_to_the_name_of_a_renamed_one_is_named():
     mine = moved((13, "X"), (14, "X::E"))
     theirs = [model.deck(60, "x"), model.deck(61, "x::Sub")]

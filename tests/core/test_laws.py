@@ -53,6 +53,8 @@ class Scene:
 
 
 scenes = st.builds(Scene, acts(), acts(), st.booleans())
+DECK_EDITS = {"add_deck", "rename_deck", "move_deck", "delete_deck"}
+forests = st.builds(Scene, acts(DECK_EDITS, 3), acts(DECK_EDITS, 3))
 policies = st.sampled_from([Policy.NEWEST, Policy.DESKTOP, Policy.PHONE])
 logics = st.sampled_from(Logic)
 fine = st.builds(Settlement, policies)
@@ -295,7 +297,7 @@ def test_no_silent_loss_what_one_side_set_stands_or_is_reported(scene, settlemen
 
 
 @laws
-@given(scenes, settlements)
+@given(forests, settlements)
 def test_no_silent_loss_where_a_side_put_a_deck_it_stands_or_is_reported(scene, settlement):
     base, one, two = scene.worlds
     merged = merge(base, one, two, settlement)
@@ -304,6 +306,8 @@ def test_no_silent_loss_where_a_side_put_a_deck_it_stands_or_is_reported(scene, 
     shown = " ".join(f"{c.desktop}, {c.phone}," for c in told)
     old, result = (_spots(world) for world in (base, merged.worlds[DESKTOP]))
     for own in map(_spots, (one, two)):
+        for did in own.keys() - old.keys() & result.keys() - reported:
+            assert result[did].leaf == own[did].leaf or own[did].leaf in shown, did
         for did in own.keys() & old.keys() - reported:
             now = result.get(did, old[did])  # what was edited is not gone, unless that is reported
             moved = own[did].parent != old[did].parent and own[did].parent in {None, *old}
@@ -314,6 +318,18 @@ def test_no_silent_loss_where_a_side_put_a_deck_it_stands_or_is_reported(scene, 
 
 def _spots(world):
     return spots({did: row.name for did, row in world[Table.DECKS].items()})
+
+
+@laws
+@given(forests, settlements)
+def test_moves_of_decks_that_cannot_all_stand_keep_every_law(scene, settlement):
+    for law in (
+        test_convergence_both_sides_end_up_equal,
+        test_idempotence_a_second_sync_changes_nothing,
+        test_symmetry_the_sides_change_places_and_the_result_does_not,
+        test_referential_integrity,
+    ):
+        law.hypothesis.inner_test(scene, settlement)
 
 
 def _reshaped(table, key, three) -> bool:

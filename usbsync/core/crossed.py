@@ -72,31 +72,48 @@ class Crossed:
         return replace(spot, parent=held.parent)
 
     def apart(self, tree: Mapping[int, Spot]) -> dict[int, Spot]:
-        """Give decks that came to one name distinct ones: the older deck keeps it, if no side is preferred."""
-        pairs = [(group[0], did) for group in namesakes(tree) for did in group[1:]]
-        owners = {did: self._owner(did, tree[did]) for _, did in pairs}
+        """Give decks that came to one name distinct ones: one that was there keeps it, else the older.
+
+        Of those that came, a person or a policy may choose; one that was there has children that nobody renamed.
+        """
+        groups = [sorted(group, key=lambda did: not self._stayed(did, tree)) for group in namesakes(tree)]
         settled = {
-            did: self.settlement.settle((Table.DECKS.value, did, _SAME_NAME), owner.other)
-            for did, owner in owners.items()
-        }
-        first = {did for did, (chosen, _) in settled.items() if chosen is owners[did]}
+            did: self._settled(did, group[0], tree) for group in groups for did in group[1:]
+        }  # who keeps the name, whose deck this is, and why
+        first = {group[0] for group in groups if self._stayed(group[0], tree)}
+        first |= {did for did, (chosen, owner, _) in settled.items() if chosen is owner}
         result = distinct(tree, first)
         before, after = paths(tree), paths(result)
-        for keeper, did in pairs:
-            (chosen, reason), owner = settled[did], owners[did]
+        for keeper, did in ((group[0], did) for group in groups for did in group[1:]):
+            chosen, owner, reason = settled[did]
             shown = {owner: self._came(did, before), owner.other: self._came(keeper, before)}
             title = readable(after[keeper if did in first else did])
-            self._tell(
-                did, title, _SAME_NAME, None, shown, chosen, f"two decks came to one name; {_older(reason)}"
-            )
+            self._tell(did, title, _SAME_NAME, None, shown, chosen, f"two decks came to one name; {reason}")
         return result
 
-    def _owner(self, did: int, spot: Spot) -> Side:
-        """Return the side that called a deck so, or else put it there."""
+    def _stayed(self, did: int, tree: Mapping[int, Spot]) -> bool:
+        """Whether a deck stands where it stood."""
+        was, now = self.trees[None].get(did), tree[did]
+        return was is not None and (was.parent, unicase(was.leaf)) == (now.parent, unicase(now.leaf))
+
+    def _settled(self, did: int, keeper: int, tree: Mapping[int, Spot]) -> tuple[Side, Side, str]:
+        owner = self._owner(did, keeper, tree)
+        if self._stayed(keeper, tree):
+            return owner.other, owner, "the deck that was there keeps it"
+        chosen, reason = self.settlement.settle((Table.DECKS.value, did, _SAME_NAME), owner.other)
+        return chosen, owner, _older(reason)
+
+    def _owner(self, did: int, keeper: int, tree: Mapping[int, Spot]) -> Side:
+        """Return whose deck this is: of a side that named it or put it there, as the other's did the keeper."""
+        own, other = (self._namer(deck, tree[deck]) for deck in (did, keeper))
+        return own or (other.other if other else Side.DESKTOP)
+
+    def _namer(self, did: int, spot: Spot) -> Side | None:
+        """Return the side that alone called a deck so, or else put it there."""
         held = {side: found for side in Side if (found := self.trees[side].get(did))}
         called = [side for side, each in held.items() if unicase(each.leaf) == unicase(spot.leaf)]
         placed = [side for side, each in held.items() if each.parent == spot.parent]
-        return next((sides[0] for sides in (called, placed) if len(sides) == 1), Side.DESKTOP)
+        return next((sides[0] for sides in (called, placed) if len(sides) == 1), None)
 
     def _came(self, did: int, names: Mapping[int, str]) -> str:
         """Show the name that a deck came to, and from which."""
