@@ -192,8 +192,9 @@ class _Follow:
             (Table.NOTETYPES.value, mid, unit), self._newer(self.versions[mid])
         )
         reason = f"each removed what the other kept, and a notetype needs one {part}; {why}"
-        ancestor, mine, theirs = (_listed(parts[whose]) for whose in (None, *Side))
-        self._tell(mid, unit, (ancestor, mine, theirs), chosen, reason)
+        self._tell(
+            mid, unit, _listed(parts[None]), {side: _listed(parts[side]) for side in Side}, chosen, reason
+        )
         return chosen
 
     def _keeper(self, parts: Mapping[Whose, tuple[Part, ...]], key: str) -> Side:
@@ -205,7 +206,7 @@ class _Follow:
     def _tell(
         self, mid: int, unit: str, before: str | None, held: Mapping[Side, str], chosen: Side, reason: str
     ) -> None:
-        """Report a part that is held by some side only, and was removed on the other."""
+        """Report parts that are held by some side only, and were removed on the other."""
         mine, theirs = (held.get(side, "removed") for side in Side)
         title = self.versions[mid][Side.DESKTOP].name
         values = before, mine, theirs
