@@ -160,3 +160,11 @@ def test_what_makes_no_sense_is_shown_as_it_is(table, unit, raw):
 )
 def test_a_note_is_named_by_the_first_field_that_says_something(fields, title):
     assert titles.of(Table.NOTES, note(1000, flds=SEP.join(fields))) == title
+
+
+def test_a_cards_data_that_no_app_writes_ends_no_merge():
+    """Brackets in brackets, 100,000 deep: a phone's."""
+    studied = BASE[Table.CARDS][2001]._replace(reps=9, due=7, mod=LATER, data='{"lrt":1}')
+    deep = BASE[Table.CARDS][2001]._replace(reps=8, due=6, mod=LATER, data="[" * 100_000)
+    *changes, context = compare(BASE, after(studied), after(deep))
+    assert [c.unit for c in reconcile(*changes, context).conflicts] == ["schedule"]

@@ -176,7 +176,7 @@ def without_last_review(card: Card) -> Card:
 def _card_data(card: Card) -> dict[str, Any]:
     try:
         found = json.loads(card.data or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):  # no JSON, or brackets in brackets without end
         return {}
     return found if isinstance(found, dict) else {}
 
