@@ -283,12 +283,18 @@ def adb_server(world: World) -> str:
         world.laptop.work("to the server")
         took = world.plug_and_sync()
         world.in_step()
-        listed = world.laptop.run("adb", "devices").stdout
-        assert f"{world.phone.serial}\tdevice" in listed, listed
+        line = (
+            f"{world.phone.serial}\tdevice"  # usbsync may have been quicker than the server, and let go since
+        )
+        wait("the server has it", lambda: line in world.laptop.run("adb", "devices").stdout, 20, 0.3)
+        done = world.laptop.when_synced(world.phone)
+        world.laptop.work("past the server")
+        wait("a sync through the server", done, 60, 0.1)
+        world.in_step()
     finally:
         world.unplug()
         world.laptop.run("adb", "kill-server")
-    return f"in step {took:.1f} s after enumeration, the server still has it"
+    return f"in step {took:.1f} s after enumeration, and again while the server had it"
 
 
 @point
