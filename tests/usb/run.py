@@ -150,6 +150,7 @@ def share(wanted: Path | None) -> Iterator[Path]:
         yield wanted
     else:
         with tempfile.TemporaryDirectory(prefix="usbsync-usb-") as name:
+            Path(name).chmod(0o755)  # the guest's person reads it, too
             yield Path(name)
 
 
