@@ -92,7 +92,7 @@ def _side(report: Report, side: Side) -> Iterator[str]:
 
 def _conflicts(report: Report, *, planned: bool) -> Iterator[Text]:
     lost = [c for c in report.conflicts if c.weight is Weight.LOST]
-    counted = sum(c.weight is Weight.COUNTED for c in report.conflicts)
+    counted = sum(c.weight is Weight.COUNTED and c.kind == Table.CARDS for c in report.conflicts)
     if counted:
         cards = "card" if counted == 1 else "cards"
         yield Text(f"\n{counted:,} {cards} studied on both sides or deleted on one: every answer is kept\n")
