@@ -256,7 +256,8 @@ def test_the_fingerprint_tells_main_and_wal_apart(raw):
     wal_of(raw).write_bytes(b"")
     empty = file_fingerprint(raw)
     wal_of(raw).write_bytes(b"x")
-    assert len({alone, empty, file_fingerprint(raw)}) == 3
+    assert empty == alone  # any reader leaves one
+    assert file_fingerprint(raw) != alone
 
 
 def test_a_collection_is_empty_without_notes_and_cards(raw, snap):
