@@ -105,14 +105,20 @@ def test_an_older_state_that_was_brought_back(program, side) -> None:
 
 @SIDES
 def test_all_media_gone(program, side) -> None:
-    for path in media(getattr(program.world, side)).iterdir():
+    """Whoever follows the hint, word by word, keeps what was done on that side besides."""
+    place = getattr(program.world, side)
+    with editing(place) as col:
+        edit_field(col, note_ids(col)[0], 1, "done besides")
+    for path in media(place).iterdir():
         path.unlink()
     had = files(program.world.phone if side == "desktop" else program.world.desktop)
     said = program.refused(because=f"the {side}'s media folder is empty, and 6 files were there")
-    assert f"--one-way {instead(side)}" in said
+    assert said.index("first --no-media") < said.index(f"--one-way {instead(side)}")
+    program.run("sync", "--no-media")
     program.run("sync", "--one-way", instead(side))
-    assert files(getattr(program.world, side)) == had
+    assert files(place) == had
     assert_alike(program.world)
+    assert any("done besides" in text for text in notes(place).values())
 
 
 @SIDES

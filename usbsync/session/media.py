@@ -106,8 +106,9 @@ def _guard(meeting: Meeting, bare: Sequence[Side], had: int) -> None:
             raise GuardRefused(
                 f"the {side}'s media folder is {'gone' if gone else 'empty'}, and {had:,} files were there at the last "
                 "sync; nothing was changed",
-                hint="if they were deleted on purpose, run again with --allow-mass-deletion; to bring them back, "
-                f"--one-way {'download' if side is Side.DESKTOP else 'upload'}",
+                hint="if they were deleted on purpose, run again with --allow-mass-deletion; to bring them back, first "
+                "--no-media, which merges all else, then --one-way "
+                f"{'download' if side is Side.DESKTOP else 'upload'}, which replaces the collection, too",
             )
 
 
