@@ -10,6 +10,7 @@ import pytest
 
 from usbsync.errors import Busy, DamagedData
 from usbsync.state.pair import Pair, known_pairs, lock
+from usbsync.state.records import write_record
 
 HOLD = """
 import sys
@@ -65,6 +66,21 @@ def test_a_folder_that_is_another_pairs_is_not_used(pair, tmp_path):
     pair.folder.mkdir(parents=True)
     (other.folder / "pair.json").rename(pair.folder / "pair.json")
     with pytest.raises(DamagedData, match="another pair"):
+        pair.create()
+
+
+@pytest.mark.parametrize("junk", ["", "{", "junk", '{"version": 1}'])
+def test_a_note_that_cannot_be_read_is_written_anew(pair, junk):
+    (pair.create() / "pair.json").write_text(junk)
+    assert known_pairs(pair.home) == []
+    pair.create()
+    assert known_pairs(pair.home) == [pair]
+
+
+def test_a_note_of_a_newer_usbsync_is_left_to_it(pair):
+    note = pair.create() / "pair.json"
+    write_record(note, {}, version=99)
+    with pytest.raises(DamagedData, match="newer usbsync"):
         pair.create()
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from usbsync.errors import Busy, UsbsyncError
+from usbsync.errors import Busy, DamagedData, NewerState, UsbsyncError
 from usbsync.state.files import private_folder, speaking
 from usbsync.state.records import damaged, part, read_record, write_record
 
@@ -39,10 +39,18 @@ class Pair:
         return self.home / "pairs" / _short(self.desktop, self.phone)
 
     def create(self) -> Path:
-        """Make the folder and note in clear whose it is; DamagedData when it is another pair's."""
+        """Make the folder and note in clear whose it is; DamagedData when it is another pair's.
+
+        A note that cannot be read is written anew: the folder's name says whose it is, for it is made of both.
+        """
         private_folder(self.folder)
         path = self.folder / _NAME
-        known = _read(path, self.home)
+        try:
+            known = _read(path, self.home)
+        except NewerState:
+            raise
+        except DamagedData:
+            known = None
         if known is None:
             write_record(path, {"desktop": self.desktop, "phone": self.phone}, version=_VERSION)
         elif known != self:
