@@ -14,7 +14,17 @@ from rich.text import Text
 from usbsync import __version__
 from usbsync.cli.auto import auto, offer
 from usbsync.cli.carry import carry
-from usbsync.cli.common import options_of, show
+from usbsync.cli.common import (
+    AppOption,
+    Collection,
+    Device,
+    Json,
+    PhoneDir,
+    Profile,
+    Quiet,
+    options_of,
+    show,
+)
 from usbsync.cli.compare import Comparison
 from usbsync.cli.render import (
     render_backups,
@@ -51,24 +61,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Device = Annotated[
-    str | None,
-    typer.Option(
-        help="Which phone: usb[:SERIAL], adb[:SERIAL], tcp:HOST[:PORT], folder:PATH or package:FILE.",
-        metavar="SPEC",
-    ),
-]
-Collection = Annotated[
-    Path | None, typer.Option(help="The desktop's collection.anki2, instead of a profile's.", metavar="FILE")
-]
-Profile = Annotated[str | None, typer.Option(help="Anki's profile (default: the last used).", metavar="NAME")]
-AppOption = Annotated[
-    str | None,
-    typer.Option("--app", help="AnkiDroid's package, where several are installed.", metavar="PACKAGE"),
-]
-PhoneDir = Annotated[
-    str | None, typer.Option(help="AnkiDroid's folder on the phone, where it was moved.", metavar="PATH")
-]
 MergeBy = Annotated[
     Logic | None,
     typer.Option("--merge", help="fine: part by part (default); ankiweb: whole rows, as AnkiWeb does."),
@@ -86,8 +78,6 @@ Media = Annotated[bool, typer.Option("--media/--no-media", help="Whether media f
 Mass = Annotated[
     bool, typer.Option("--allow-mass-deletion", help="Yes, most notes or media were deleted on purpose.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
 
 
 def _version(value: bool) -> None:  # noqa: FBT001 - typer calls it so

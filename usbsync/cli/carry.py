@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from usbsync.cli.common import options_of, show
+from usbsync.cli.common import Collection, Device, Json, Profile, options_of, show
 from usbsync.cli.render import render_report, size_of
 from usbsync.cli.terminal import Terminal
 from usbsync.collection.decks import DeckExport, DeckImport, Update
@@ -25,12 +25,6 @@ from usbsync.session.options import Options
 
 carry = typer.Typer()
 
-Device = Annotated[str | None, typer.Option(help="Which phone, as for sync.", metavar="SPEC")]
-Collection = Annotated[
-    Path | None, typer.Option(help="The desktop's collection.anki2, instead of a profile's.", metavar="FILE")
-]
-Profile = Annotated[str | None, typer.Option(help="Anki's profile (default: the last used).", metavar="NAME")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Scheduling = Annotated[bool, typer.Option(help="Whether reviews and due dates go with the cards.")]
 DeckConfigs = Annotated[bool, typer.Option(help="Whether the decks' options go with them.")]
 

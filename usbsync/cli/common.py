@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -15,6 +15,27 @@ from usbsync.errors import UsageError
 from usbsync.session.options import Options
 from usbsync.state.config import Config, load_config
 from usbsync.state.home import state_home
+
+Device = Annotated[
+    str | None,
+    typer.Option(
+        help="Which phone: usb[:SERIAL], adb[:SERIAL], tcp:HOST[:PORT], folder:PATH or package:FILE.",
+        metavar="SPEC",
+    ),
+]
+Collection = Annotated[
+    Path | None, typer.Option(help="The desktop's collection.anki2, instead of a profile's.", metavar="FILE")
+]
+Profile = Annotated[str | None, typer.Option(help="Anki's profile (default: the last used).", metavar="NAME")]
+AppOption = Annotated[
+    str | None,
+    typer.Option("--app", help="AnkiDroid's package, where several are installed.", metavar="PACKAGE"),
+]
+PhoneDir = Annotated[
+    str | None, typer.Option(help="AnkiDroid's folder on the phone, where it was moved.", metavar="PATH")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
 
 
 def options_of(**given: Any) -> Options:

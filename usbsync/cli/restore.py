@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from usbsync.cli.common import options_of, show
+from usbsync.cli.common import (
+    AppOption,
+    Collection,
+    Device,
+    Json,
+    PhoneDir,
+    Profile,
+    Quiet,
+    options_of,
+    show,
+)
 from usbsync.cli.render import render_report
 from usbsync.cli.terminal import Terminal
 from usbsync.core.conflict import Side
@@ -27,16 +37,16 @@ def _restore(
         Path | None,
         typer.Option(help="Copy it into this new folder, and touch neither side.", metavar="FOLDER"),
     ] = None,
-    device: Annotated[str | None, typer.Option(help="Which phone.", metavar="SPEC")] = None,
-    collection: Annotated[Path | None, typer.Option(help="The desktop's collection.", metavar="FILE")] = None,
-    profile: Annotated[str | None, typer.Option(help="Anki's profile.", metavar="NAME")] = None,
-    app: Annotated[str | None, typer.Option(help="AnkiDroid's package.", metavar="PACKAGE")] = None,
-    phone_dir: Annotated[str | None, typer.Option(help="AnkiDroid's folder.", metavar="PATH")] = None,
+    device: Device = None,
+    collection: Collection = None,
+    profile: Profile = None,
+    app: AppOption = None,
+    phone_dir: PhoneDir = None,
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Also what was done since the last sync, or is damaged.")
     ] = False,
-    json_: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    json_: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Put back what a backup holds of one side or both; what is there now is backed up first."""
     sides = (side,) if side else tuple(Side)
