@@ -21,7 +21,7 @@ from usbsync.core.plan import Plan
 from usbsync.errors import ChoiceNeeded, GuardRefused, NoSpace
 from usbsync.session.levels import alike, as_it_was, lesser, level, remembered
 from usbsync.session.meet import Meeting
-from usbsync.session.options import Options
+from usbsync.session.options import OneWay, Options
 from usbsync.session.replica import Held, held, snapshots
 from usbsync.session.report import Clock, Counts
 from usbsync.session.settle import decide
@@ -163,8 +163,7 @@ def _merged(
     if missing := [side for side in Side if side not in work.held]:
         raise GuardRefused(
             f"the {missing[0]}'s collection is gone, and was there at the last sync; nothing was changed",
-            hint=f"to bring it back from the other side use --one-way "
-            f"{'download' if missing[0] is Side.DESKTOP else 'upload'}",
+            hint=f"to bring it back from the other side use --one-way {OneWay.into(missing[0])}",
         )
     ancestor.check()
     base = take(ancestor.collection, meeting.scratch / "ancestor", "last sync").path
@@ -227,7 +226,7 @@ def _guard_against_emptiness(base: Path, paths: Mapping[Side, Path]) -> None:
         raise GuardRefused(
             f"the {emptied[0]}'s collection is empty, and was not at the last sync; nothing was changed",
             hint="to fill it from the other side use --one-way "
-            f"{'download' if emptied[0] is Side.DESKTOP else 'upload'}; "
+            f"{OneWay.into(emptied[0])}; "
             "if all was deleted on purpose, run again with --allow-mass-deletion",
         )
 
@@ -239,10 +238,9 @@ def _guard(desktop: Changes, phone: Changes, notes: int) -> None:
 
 
 def _way_on(alarms: Sequence[Alarm]) -> str:
-    instead = "download" if alarms[0].side is Side.DESKTOP else "upload"
     return (
         "if that was on purpose, run again with --allow-mass-deletion; an older state, or another collection? "
-        f"--one-way {instead} lets the {alarms[0].side.other}'s stand"
+        f"--one-way {OneWay.into(alarms[0].side)} lets the {alarms[0].side.other}'s stand"
     )
 
 

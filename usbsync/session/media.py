@@ -13,7 +13,7 @@ from usbsync.errors import GuardRefused
 from usbsync.media.listing import Listing, list_media
 from usbsync.media.move import seen_after
 from usbsync.session.meet import Meeting
-from usbsync.session.options import Options
+from usbsync.session.options import OneWay, Options
 from usbsync.session.talk import Talk
 from usbsync.state.ancestor import Ancestor, Seen
 
@@ -108,7 +108,7 @@ def _guard(meeting: Meeting, bare: Sequence[Side], had: int) -> None:
                 "sync; nothing was changed",
                 hint="if they were deleted on purpose, run again with --allow-mass-deletion; to bring them back, first "
                 "--no-media, which merges all else, then --one-way "
-                f"{'download' if side is Side.DESKTOP else 'upload'}, which replaces the collection, too",
+                f"{OneWay.into(side)}, which replaces the collection, too",
             )
 
 

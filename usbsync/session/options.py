@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from usbsync.core.conflict import Logic, Policy
+from usbsync.core.conflict import Logic, Policy, Side
 from usbsync.core.first import First
 
 
@@ -17,6 +17,11 @@ class OneWay(StrEnum):
 
     UPLOAD = "upload"
     DOWNLOAD = "download"
+
+    @classmethod
+    def into(cls, side: Side) -> OneWay:
+        """Say which way fills this side."""
+        return cls.DOWNLOAD if side is Side.DESKTOP else cls.UPLOAD
 
 
 @dataclass(frozen=True, slots=True)
