@@ -40,13 +40,6 @@ if sys.platform == "win32":
         os.lseek(fd, LOCK_START, os.SEEK_SET)
         msvcrt.locking(fd, msvcrt.LK_NBLCK, LOCK_LENGTH)
 
-    def _is_locked(fd: int) -> bool:
-        try:
-            _lock(fd)
-        except OSError as error:
-            return error.errno in _TAKEN
-        return False  # closing the file frees it
-
     def _holder(fd: int) -> int | None:  # noqa: ARG001
         return None
 
@@ -73,9 +66,6 @@ elif sys.platform == "linux":
         kind, _, _, _, pid = struct.unpack(_FLOCK, answer)
         return int(pid) if kind != fcntl.F_UNLCK else None
 
-    def _is_locked(fd: int) -> bool:
-        return _asked(fd) is not None
-
     def _holder(fd: int) -> int | None:
         """Return the process in the way; None where the kernel cannot say."""
         pid = _asked(fd)
@@ -91,15 +81,23 @@ else:
         """
         fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, LOCK_LENGTH, LOCK_START, os.SEEK_SET)
 
+    def _holder(fd: int) -> int | None:  # noqa: ARG001
+        return None
+
+
+if sys.platform == "linux":
+
+    def _is_locked(fd: int) -> bool:
+        return _asked(fd) is not None
+
+else:
+
     def _is_locked(fd: int) -> bool:
         try:
             _lock(fd)
         except OSError as error:
             return error.errno in _TAKEN
         return False  # closing the file frees it
-
-    def _holder(fd: int) -> int | None:  # noqa: ARG001
-        return None
 
 
 class CollectionLock:
