@@ -23,6 +23,7 @@ from usbsync.core.conflict import Side
 from usbsync.core.notetypes import differ
 from usbsync.core.shape import FIELD_ID, TEMPLATE_ID, Part, part_id
 from usbsync.core.unicase import unicase
+from usbsync.core.units import FIRST_TIMESTAMP
 
 _DAY = 86_400
 _LAST_DAY_STUDIED, _NORMAL, _CONFIG_ID, _KIND = (
@@ -31,7 +32,6 @@ _LAST_DAY_STUDIED, _NORMAL, _CONFIG_ID, _KIND = (
     1,
     1,
 )  # field numbers in proto/anki/decks.proto, notetypes.proto
-_FIRST_TIMESTAMP = 1_000_000_000
 
 _UNIQUE = "(select {key} from {schema}.{table} group by {key} having count() = 1)"
 
@@ -214,7 +214,7 @@ def _shift_days(col: OpenCollection) -> None:
     col.rows("update main.col set crt = ?", theirs)
     if not days:
         return
-    by_day = f"type != 0 and {{0}} < {_FIRST_TIMESTAMP}"
+    by_day = f"type != 0 and {{0}} < {FIRST_TIMESTAMP}"
     col.rows(f"update main.cards set usn = -1, due = due + ? where odid = 0 and {by_day.format('due')}", days)
     col.rows(
         f"update main.cards set usn = -1, odue = odue + ? where odid != 0 and odue != 0 and {by_day.format('odue')}",

@@ -70,6 +70,11 @@ def _rule_broken(name: str) -> str | None:
     return next((words for broken, words in _NAME_RULES if broken(name)), None)
 
 
+def is_synced(name: str, size: int) -> bool:
+    """Whether a file of this name and size (bytes) is synced."""
+    return name_problem(name) is None and file_problem(size) is None
+
+
 def file_problem(size: int) -> str | None:
     """Say in words why a file of this size (bytes) is not synced, or None when it is."""
     if size <= 0:

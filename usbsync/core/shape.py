@@ -15,6 +15,7 @@ from typing import TypeAlias, TypeVar
 from usbsync.core import wire
 from usbsync.core.changes import Field, Notetype, Template
 from usbsync.core.conflict import Side
+from usbsync.core.decks import Spot, distinct
 from usbsync.core.unicase import unicase
 
 FIELD_ID, TEMPLATE_ID = 9, 8  # field numbers in proto/anki/notetypes.proto
@@ -181,14 +182,7 @@ def _known_as(phone: Keys, parts: Mapping[Whose, Sequence[Part]], desktop: Keys)
 
 def told_apart(names: Sequence[str]) -> list[str]:
     """Give parts that came to one name distinct ones: the first keeps it, the others get Anki's `+`."""
-    known, seen, result = {unicase(name) for name in names}, set[str](), []
-    for name in names:
-        apart = name
-        while unicase(apart) in seen or (apart != name and unicase(apart) in known):
-            apart += "+"
-        seen.add(unicase(apart))
-        result.append(apart)
-    return result
+    return [spot.leaf for spot in distinct({at: Spot(None, name) for at, name in enumerate(names)}).values()]
 
 
 def with_parts_apart(notetype: Notetype) -> Notetype:

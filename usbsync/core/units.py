@@ -33,7 +33,7 @@ def touched(before: Units, after: Units) -> set[str]:
 SUSPENDED, SIBLING_BURIED, USER_BURIED = -1, -2, -3
 _NEW, _LEARN, _REVIEW, _DAY_LEARN = 0, 1, 2, 3
 _TYPE_LEARN, _TYPE_REVIEW, _TYPE_RELEARN = 1, 2, 3
-_FIRST_TIMESTAMP = (
+FIRST_TIMESTAMP = (
     1_000_000_000  # below it `due` is a day, above it a moment (rslib `is_unix_epoch_timestamp`)
 )
 
@@ -82,7 +82,7 @@ def resting_queue(card: Card) -> int:
     if card.queue >= 0:
         return card.queue
     if card.type in {_TYPE_LEARN, _TYPE_RELEARN}:
-        return _LEARN if card.due > _FIRST_TIMESTAMP else _DAY_LEARN
+        return _LEARN if card.due > FIRST_TIMESTAMP else _DAY_LEARN
     return _REVIEW if card.type == _TYPE_REVIEW else _NEW
 
 
@@ -118,7 +118,7 @@ def at_home(schedule: tuple[Any, ...]) -> tuple[Any, ...]:
     if not filtered:
         return schedule
     due = odue or due
-    learning = _LEARN if due > _FIRST_TIMESTAMP else _DAY_LEARN
+    learning = _LEARN if due > FIRST_TIMESTAMP else _DAY_LEARN
     queue = {_TYPE_LEARN: learning, _TYPE_RELEARN: learning, _TYPE_REVIEW: _REVIEW}.get(type_, _NEW)
     return type_, queue, due, ivl, factor, left, 0, 0, data
 

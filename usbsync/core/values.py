@@ -11,13 +11,11 @@ from typing import Any
 from usbsync.core import wire
 from usbsync.core.changes import Known, Table
 from usbsync.core.decks import readable
+from usbsync.core.units import FIRST_TIMESTAMP
 
 FLAGS = ("none", "red", "orange", "green", "blue", "pink", "turquoise", "purple")
 _LISTS = (1, 2, 3, 4, 5, 6)  # of DeckConfig.Config: steps, parameters, easy days
 _NUMBER, _BYTES, _FLOAT = 0, 2, 5  # wire types
-_FIRST_TIMESTAMP = (
-    1_000_000_000  # below it `due` is a day, above it a moment (rslib `is_unix_epoch_timestamp`)
-)
 _TYPES = ("new", "learning", "review", "relearning")
 _SEARCH, _RESCHEDULE, _TERMS = 2, 1, 2  # of Deck.KindContainer and Deck.Filtered (proto/anki/decks.proto)
 
@@ -108,7 +106,7 @@ def _memory(data: str) -> list[str]:
 def day(due: int, known: Known) -> str:
     """Say on which day a card is due; it is counted from the collection's first, or a moment in s."""
     try:
-        if due > _FIRST_TIMESTAMP:
+        if due > FIRST_TIMESTAMP:
             return date.fromordinal(date(1970, 1, 1).toordinal() + due // 86_400).isoformat()
         return date.fromordinal(known.first_day + due).isoformat() if known.first_day else f"on day {due}"
     except (ValueError, OverflowError):

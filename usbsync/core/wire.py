@@ -51,7 +51,7 @@ def varint_field(number: int, value: int) -> bytes:
 
 def message(raw: bytes) -> bytes:
     """Return the payload of a length-delimited field as `split` gave it (the last, where it is repeated)."""
-    return next(iter(list(messages(raw))[-1:]), b"")
+    return [b"", *messages(raw)][-1]
 
 
 def messages(raw: bytes) -> Iterator[bytes]:

@@ -7,7 +7,6 @@ for them, and deleted ones go when none does.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
@@ -16,6 +15,7 @@ from usbsync.core.conflict import Side
 from usbsync.core.media import Add, Delete, MediaFile, MediaPlan, MediaStep, Replace, name_problem, place
 from usbsync.errors import DamagedData, PhoneFailed
 from usbsync.media.listing import BATCH, Listing, trusted
+from usbsync.state.files import sha1_of
 from usbsync.transport.base import Kind, Pull, Push, Remove, Rename
 from usbsync.transport.bounds import bounded
 
@@ -226,9 +226,8 @@ def _verify_staged(batch: Sequence[_Arrival], transport: Transport) -> None:
 
 
 def _verify_local(path: Path, sha1: str, name: str, side: Side) -> None:
-    with path.open("rb") as file:
-        if hashlib.file_digest(file, "sha1").hexdigest() != sha1:
-            raise _changed(name, f"on the {side} is not as it was listed")
+    if sha1_of(path) != sha1:
+        raise _changed(name, f"on the {side} is not as it was listed")
 
 
 def _check_side(planned: Sequence[MediaStep], side: Side, home: Place) -> None:

@@ -101,7 +101,6 @@ def meet_alone(options: Options, phone: str = NOBODY) -> Iterator[Meeting]:
         desktop = desktop_replica(found, home)
         with desktop.still():
             pass  # "close Anki" comes before all else
-        dry = False
         replicas = {
             Side.DESKTOP: desktop,
             Side.PHONE: Replica(Side.PHONE, link, "/collection.anki2", "/collection.media"),
@@ -110,5 +109,13 @@ def meet_alone(options: Options, phone: str = NOBODY) -> Iterator[Meeting]:
         app = AppControl(link, PhoneReplica("/", (), "no phone"))
         with speaking(scratch):
             yield Meeting(
-                pair, replicas, app, Metered(link), scratch, dry, names, AloneMemory(pair), Looks(pair)
+                pair,
+                replicas,
+                app,
+                Metered(link),
+                scratch,
+                dry=False,
+                names=names,
+                memory=AloneMemory(pair),
+                looks=Looks(pair),
             )

@@ -16,7 +16,7 @@ from usbsync.collection.package_check import COLLECTION_SUFFIX, DECKS_SUFFIX, ME
 from usbsync.collection.packages import pack
 from usbsync.collection.snapshot import take
 from usbsync.core.conflict import Side
-from usbsync.core.media import file_problem, name_problem
+from usbsync.core.media import is_synced
 from usbsync.device.desktop import find_desktop
 from usbsync.device.detect import open_phone
 from usbsync.device.shell import shell_of
@@ -164,7 +164,7 @@ def _copy_media(replica: Replica, media: Path, talk: Talk) -> None:
     infos = [
         info
         for info in replica.transport.list(replica.media)
-        if info.kind is Kind.FILE and name_problem(info.name) is None and file_problem(info.size) is None
+        if info.kind is Kind.FILE and is_synced(info.name, info.size)
     ]
     total = sum(info.size for info in infos)
     if 2 * total + _ROOM > shutil.disk_usage(media).free:

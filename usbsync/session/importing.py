@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import posixpath
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,7 +16,7 @@ from usbsync.collection.package_check import COLLECTION_SUFFIX, MEDIA, Package, 
 from usbsync.collection.packages import unpack
 from usbsync.collection.snapshot import MAIN, take
 from usbsync.core.conflict import Side
-from usbsync.core.media import Add, MediaFile, MediaPlan, MediaStep, Replace, file_problem, name_problem
+from usbsync.core.media import Add, MediaFile, MediaPlan, MediaStep, Replace, is_synced
 from usbsync.errors import ChoiceNeeded, DamagedData, UsageError
 from usbsync.media.move import Place, fetch
 from usbsync.session.alone import AFTER, AloneMemory, meet_alone, states_of
@@ -30,7 +29,7 @@ from usbsync.session.replica import Held, held
 from usbsync.session.report import Report, Result, media_counts
 from usbsync.session.talk import Talk
 from usbsync.state.ancestor import Ancestor
-from usbsync.state.files import sha256_of
+from usbsync.state.files import sha1_of, sha256_of
 from usbsync.transport.base import OnBytes, Pull
 from usbsync.transport.ways import open_folder
 
@@ -149,7 +148,7 @@ def _added(
         same = [
             each.name
             for each in package.media
-            if each.name in there and _is_media(each.name, there[each.name].size)
+            if each.name in there and is_synced(each.name, there[each.name].size)
         ]
         place.transport.pull([Pull(place.path(name), media / name) for name in same], lambda _count: None)
     before = {path.name for path in media.iterdir()}
@@ -163,16 +162,12 @@ def _check_hashes(package: Package, came: Iterable[Path]) -> None:
     """Compare what Anki unpacked with what the package lists; it takes only what its notes use, and may rename it."""
     listed = {each.name: each.sha1 for each in package.media if each.sha1}
     for path in came if listed else ():
-        if _sha1(path) not in ({listed[path.name]} if path.name in listed else {*listed.values()}):
+        if sha1_of(path) not in ({listed[path.name]} if path.name in listed else {*listed.values()}):
             raise DamagedData(
                 f"the package {package.path.name!a} cannot be used: its media file {path.name!a} is not what its hash "
                 "says; nothing was changed",
                 hint="get the package again",
             )
-
-
-def _is_media(name: str, size: int) -> bool:
-    return name_problem(name) is None and file_problem(size) is None
 
 
 def _carry_out(
@@ -214,7 +209,7 @@ def _carry_out(
 
 def _steps(place: Place, media: Path) -> Iterator[MediaStep]:
     """Say what the files that lie in `media` mean for a side: those it lacks, and those it has in another version."""
-    found = {path.name: path for path in sorted(media.iterdir()) if _is_media(path.name, path.stat().st_size)}
+    found = {path.name: path for path in sorted(media.iterdir()) if is_synced(path.name, path.stat().st_size)}
     there = (
         {info.name: info for info in place.transport.list(place.media)}
         if place.transport.stat(place.media)
@@ -223,17 +218,12 @@ def _steps(place: Place, media: Path) -> Iterator[MediaStep]:
     hashes = place.transport.hash([place.path(name) for name in found if name in there], "sha1")
     for name, path in found.items():
         info = path.stat()
-        file = MediaFile(_sha1(path), info.st_size, int(info.st_mtime))
+        file = MediaFile(sha1_of(path), info.st_size, int(info.st_mtime))
         sha1 = hashes.get(place.path(name))
         if name not in there:
             yield Add(name, file, "imported")
         elif sha1 is not None and sha1 != file.sha1:
             yield Replace(name, file, MediaFile(sha1, there[name].size, there[name].mtime), "imported")
-
-
-def _sha1(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha1").hexdigest()
 
 
 def _stage(

@@ -7,7 +7,6 @@ so a run that is cut off leaves at worst an older ancestor, by which nothing is 
 
 from __future__ import annotations
 
-import hashlib
 import os
 import secrets
 import shutil
@@ -28,7 +27,7 @@ from usbsync.session.options import OneWay, Options
 from usbsync.session.replica import Replica
 from usbsync.session.talk import Talk
 from usbsync.state.ancestor import Ancestor, Seen, load_ancestor
-from usbsync.state.files import durable_copy, sha256_of
+from usbsync.state.files import durable_copy, sha1_of, sha256_of
 from usbsync.state.pair import Pair, known_pairs
 from usbsync.state.passed import Passed, keep_passed, load_passed
 
@@ -238,13 +237,8 @@ def _brought(package: Package, folder: Path) -> dict[str, Seen]:
     found = {}
     for path in folder.iterdir():
         info = path.stat()
-        found[path.name] = Seen(info.st_size, int(info.st_mtime), listed.get(path.name) or _sha1(path))
+        found[path.name] = Seen(info.st_size, int(info.st_mtime), listed.get(path.name) or sha1_of(path))
     return found
-
-
-def _sha1(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha1").hexdigest()
 
 
 def _link(source: Path, target: Path) -> None:

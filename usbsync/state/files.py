@@ -66,6 +66,12 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def sha1_of(path: Path) -> str:
+    """Hash a file as Anki hashes media."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha1").hexdigest()
+
+
 def fsync_file(path: Path) -> None:
     """Make a finished file's content durable."""
     handle = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
