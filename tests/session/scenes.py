@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pickle
 import shutil
 import signal
 import sqlite3
@@ -11,7 +12,7 @@ import tempfile
 import traceback
 import warnings
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from worlds import add_note, answer, edit_field, editing, new_collection, note_ids
@@ -119,6 +120,17 @@ def with_past(root: Path, phone_folder: str = "phone") -> World:
     shutil.copytree(world.desktop.parent, world.phone.parent)
     world.sync()
     return world
+
+
+def by_profile(world: World) -> Options:
+    """Let Anki have a profile whose folder is the desktop's, and nobody name the collection."""
+    with closing(sqlite3.connect(world.root / "prefs21.db")) as db:
+        db.execute("create table if not exists profiles (name text primary key, data blob not null)")
+        rows = [("_global", pickle.dumps({"last_loaded_profile_name": "desktop"})), ("desktop", b"")]
+        db.executemany("insert or replace into profiles values (?, ?)", rows)
+        db.commit()
+    environ = {**world.environ, "ANKI_BASE": str(world.root)}
+    return replace(world.options(), collection=None, environ=environ)
 
 
 def work_at(collection: Path, who: str, first: int) -> None:

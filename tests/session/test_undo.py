@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
+from session import cuts
+from session.enumerated import stride
 from session.scenes import (
     World,
     assert_alike,
     both_work,
+    by_profile,
     content,
     dump,
     files,
@@ -19,12 +24,16 @@ from session.scenes import (
     study,
     study_in,
     texts,
+    tree,
     wal_of,
 )
 
 from usbsync.core.conflict import Side
 from usbsync.core.first import First
-from usbsync.errors import DamagedData, GuardRefused, UsageError
+from usbsync.errors import ChoiceNeeded, DamagedData, GuardRefused, UsageError
+from usbsync.session.sync import sync
+from usbsync.session.talk import Silent
+from usbsync.session.undo import undo
 
 
 def look(world):
@@ -277,3 +286,75 @@ def test_a_damaged_newest_backup_is_told_of_and_no_other_is_taken(synced) -> Non
     with pytest.raises(DamagedData):
         world.undo()
     assert look(world) == now
+
+
+@pytest.mark.parametrize(("full", "wal"), [("desktop", False), ("desktop", True), ("phone", False)])
+def test_a_side_that_had_nothing_has_nothing_again(bare, full, wal) -> None:
+    """Its collection, its media and the folder of these go; undone again, all are back."""
+    source = fresh(getattr(bare, full))
+    other = next(side for side in bare.both if side != source)
+    put(source, "picture", "a picture")
+    before = tree(source.parent)
+    options = by_profile(bare) if full == "phone" else bare.options(phone_dir="/")
+    sync(options, Silent())
+    if wal:
+        killed_while(other, lambda col: study_in(col, "in the log"))
+    filled = dump(other)
+    done = undo(options, Silent(), sure=True)
+    assert list(other.parent.iterdir()) == []
+    assert tree(source.parent) == before
+    assert [*done.emptied] == [Side(other.parent.name)]
+    assert done.changes[done.emptied[0]]["notes"]["deleted"] >= 9
+    undo(options, Silent())
+    assert (dump(other), files(other)) == (filled, {"picture": b"a picture"})
+    assert tree(source.parent) == before
+    undo(options, Silent())
+    assert list(other.parent.iterdir()) == []
+    assert not strays(bare)
+    sync(options, Silent())
+    assert_alike(bare)
+
+
+def test_what_was_done_since_is_not_taken_away_with_it_unasked(bare) -> None:
+    fresh(bare.desktop)
+    bare.sync(phone_dir="/")
+    study(bare.phone, "done since")
+    now = look(bare)
+    with pytest.raises(GuardRefused, match="the phone changed"):
+        bare.undo(sure=False)
+    assert look(bare) == now
+    bare.undo()
+    assert not bare.phone.exists()
+    bare.undo(phone_dir="/")
+    assert look(bare) == now
+
+
+@pytest.mark.parametrize("wal", [False, True])
+def test_taking_away_dies_anywhere_and_is_finished(bare, wal) -> None:
+    """At every moment the phone has its collection, as it reads, or none; a sync then brings both in step."""
+    fresh(bare.desktop)
+    put(bare.desktop, "picture", "a picture")
+    bare.sync(phone_dir="/")
+    if wal:
+        killed_while(bare.phone, lambda col: study_in(col, "in the log"))
+    full, saved = dump(bare.phone), bare.save()
+    work = bare.pair.folder / "work"
+
+    def goes() -> None:
+        bare.undo(phone_dir="/")
+
+    count, seen = len(cuts.changes(bare.root, work, goes)), set()
+    assert not bare.phone.exists()
+    for at in stride(count, 6):
+        bare.restore(saved)
+        cuts.dies(bare.root, work, goes, at)
+        seen.add(bare.phone.exists())
+        assert not bare.phone.exists() or dump(bare.phone) == full
+        with suppress(ChoiceNeeded):  # both hold work, and what they had in common is undone
+            bare.sync(phone_dir="/")
+        if dump(bare.phone) != dump(bare.desktop):
+            assert dump(bare.phone) == full
+            bare.sync(first=First.MERGE)
+        assert_alike(bare)
+        assert not strays(bare)
+    assert seen == {True, False}

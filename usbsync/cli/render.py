@@ -88,6 +88,8 @@ def _side(report: Report, side: Side) -> Iterator[str]:
         ]
         if parts:
             yield ", ".join(parts)
+    if side in report.emptied:
+        yield "no collection, as before"
 
 
 def _conflicts(report: Report, *, planned: bool) -> Iterator[Text]:

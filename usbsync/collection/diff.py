@@ -332,6 +332,11 @@ def tally(new: Path, old: Path | None) -> dict[str, dict[str, int]]:
         }
 
 
+def lost(counts: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
+    """Return a tally of what there is as one of what goes with it."""
+    return {table: {"added": 0, "updated": 0, "deleted": count["added"]} for table, count in counts.items()}
+
+
 def _counts(col: OpenCollection, table: Table, columns: Columns, *, known: bool) -> dict[str, int]:
     total = int(col.value(f"select count() from main.{table}"))
     if not known:

@@ -30,7 +30,7 @@ NOBODY = "import"
 """Stands for the phone in the memory of what was done to the desktop alone."""
 AFTER = "after"
 """What the collection that took something in was when it was left, by its side, in the facts of a backup."""
-ABSENT = (NOBODY, PHONE)
+NO_PHONE = (NOBODY, PHONE)
 """The phones that are not needed to take the desktop back."""
 
 

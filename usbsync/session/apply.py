@@ -11,7 +11,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from usbsync.core.conflict import Side
 from usbsync.core.media import Add, Delete, MediaPlan, Replace
 from usbsync.errors import Busy, NoSpace, PhoneFailed, PhoneGone, UsbsyncError
 from usbsync.media.move import backup_media, bytes_to_lose, bytes_to_move, check_targets, fetch, steps
-from usbsync.session.journal import Cut, SideRecord, write_cut
+from usbsync.session.journal import NONE, Cut, SideRecord, write_cut
 from usbsync.session.meet import PENDING, WORK, Meeting
 from usbsync.session.replica import Held, Look, Replica
 from usbsync.session.talk import Talk, filling
@@ -31,6 +31,8 @@ from usbsync.state.files import fsync_file, fsync_folder, private_folder, sha256
 from usbsync.state.journal import Journal
 from usbsync.transport.base import Base, OnBytes, Push, Remove, Rename, Step
 
+ABSENT, BARE = "absent", "bare"
+"""The facts of a backup that name the sides which had no collection, and no media folder."""
 _ROOM = 16 << 20  # free space left over on every disk, bytes
 
 StageMedia = Callable[[OnBytes], None]
@@ -52,6 +54,8 @@ class Work:
         Side, ...
     ] = ()  # the sides whose old collection is part of the other's new one, ids and all
     rewinds: bool = False  # the new collections are older than what is remembered now
+    gone: Collection[Side] = ()  # the sides whose collection is taken away: before, they had none
+    bare: Collection[Side] = ()  # the sides whose media folder goes with its last file
     stage_media: StageMedia | None = None  # where the media does not come from the other side
 
 
@@ -100,6 +104,8 @@ def carry_out(meeting: Meeting, cut: Cut, talk: Talk, *, again: bool = False) ->
     for side in (Side.PHONE, Side.DESKTOP):
         if late := cut.sides[side].late:
             _done(meeting.replicas[side], late)
+        if cut.sides[side].bare:
+            _remove_if_empty(meeting.replicas[side])
 
 
 def conclude(meeting: Meeting, ancestor: Ancestor | None) -> None:
@@ -165,10 +171,10 @@ def check_space(meeting: Meeting, work: Work) -> None:
 
 
 def _bytes_for(work: Work, side: Side) -> int:
-    if side not in work.new:
-        return 0
-    folded = _folded(work, side)
-    return work.new[side].stat().st_size + (folded.stat().st_size if folded else 0)
+    staged = [work.new[side]] if side in work.new else []
+    if side in (*work.new, *work.gone) and (folded := _folded(work, side)):
+        staged.append(folded)
+    return sum(path.stat().st_size for path in staged)
 
 
 def _folded(work: Work, side: Side) -> Path | None:
@@ -187,7 +193,7 @@ def back_up(meeting: Meeting, work: Work, folder: Path, on_bytes: OnBytes) -> di
         _link(held.snapshot.raw, folder / side / "collection.anki2")
         if held.snapshot.wal:
             _link(held.snapshot.wal, folder / side / "collection.anki2-wal")
-    facts: dict[str, Any] = {**work.facts, "media": _media_facts(work.media)}
+    facts: dict[str, Any] = {**work.facts, "media": _media_facts(work.media), **_lacked(meeting, work)}
     if work.old is not None:
         _link(work.old.collection, folder / "ancestor.anki2")
         facts["ancestor"] = as_record(work.old)
@@ -211,6 +217,13 @@ def _media_facts(plan: MediaPlan) -> dict[str, dict[str, list[Any]]]:
     }
 
 
+def _lacked(meeting: Meeting, work: Work) -> dict[str, list[str]]:
+    """Note which sides had no collection, and no media folder: undo takes away what these have since."""
+    replicas = meeting.replicas.items()
+    bare = [side.value for side, replica in replicas if replica.transport.stat(replica.media) is None]
+    return {ABSENT: [side.value for side, before in work.before.items() if not before], BARE: bare}
+
+
 def _link(source: Path, target: Path) -> None:
     """Keep a file under a second name, or as a copy where the disk has no links."""
     try:
@@ -232,7 +245,7 @@ def _stage(meeting: Meeting, work: Work, on_bytes: OnBytes) -> None:
         scratch = meeting.scratch / "media"
         scratch.mkdir(exist_ok=True)
         fetch(work.media, _places(meeting), scratch, on_bytes)
-    for side in work.new:
+    for side in (*work.new, *work.gone):
         with filling(on_bytes, _bytes_for(work, side)) as counted:
             _stage_collection(meeting, work, side, counted)
 
@@ -244,7 +257,9 @@ def _stage_collection(meeting: Meeting, work: Work, side: Side, on_bytes: OnByte
     if folded := _folded(work, side):
         pushes.append(Push(folded, replica.folded, now, base))
         base = Base(replica.folded, folded)
-    _stage_files(replica, [*pushes, Push(work.new[side], replica.new, now, base)], on_bytes)
+    if side in work.new:
+        pushes.append(Push(work.new[side], replica.new, now, base))
+    _stage_files(replica, pushes, on_bytes)
 
 
 def _mark(meeting: Meeting, side: Side) -> Path:
@@ -346,23 +361,36 @@ def _side_record(meeting: Meeting, side: Side, work: Work, old: Path | None) -> 
     replica = meeting.replicas[side]
     plan, path = work.media.of(side), replica.place.path
     media = steps(work.media, replica.side, replica.place)
-    flip: tuple[Step, ...] = ()
-    if new := work.new.get(replica.side):
-        tidy = tuple(Remove(f"{replica.collection}{sidecar}") for sidecar in ("-shm", "-journal"))
-        flip = (*_wal_steps(replica, work), *tidy, Rename(replica.new, replica.collection))
-    folded = _folded(work, replica.side)
+    folded = _folded(work, side)
     return SideRecord(
         before=work.before[replica.side],
         folded=sha256_of(folded) if folded else None,
-        after=sha256_of(new) if new else None,
-        mark=sha256_of(_mark(meeting, side)) if new else None,
+        after=_after(work, side),
+        mark=None if _after(work, side) is None else sha256_of(_mark(meeting, side)),
         old=old,
         early=media.before,
-        flip=flip,
+        flip=_flip_steps(replica, work),
         late=media.after,
         brings={path(step.name): step.file.sha1 for step in plan if isinstance(step, Add | Replace)},
         takes={path(step.name): step.old.sha1 for step in plan if isinstance(step, Replace | Delete)},
+        bare=side in work.bare,
     )
+
+
+def _after(work: Work, side: Side) -> str | None:
+    """Return the SHA-256 of what a side's collection is to be; "" where it goes, None where it stays."""
+    if side in work.new:
+        return sha256_of(work.new[side])
+    return NONE if side in work.gone else None
+
+
+def _flip_steps(replica: Replica, work: Work) -> tuple[Step, ...]:
+    if replica.side not in (*work.new, *work.gone):
+        return ()
+    tidy = tuple(Remove(f"{replica.collection}{sidecar}") for sidecar in ("-shm", "-journal"))
+    there = replica.side in work.new
+    last = Rename(replica.new, replica.collection) if there else Remove(replica.collection)
+    return (*_wal_steps(replica, work), *tidy, last)
 
 
 def _wal_steps(replica: Replica, work: Work) -> tuple[Step, ...]:
@@ -383,6 +411,8 @@ def _flip(replica: Replica, record: SideRecord, *, again: bool) -> Look | None:
     _place_media(replica, record.early, again=again)
     if record.after is None:
         return None
+    if record.after == NONE:
+        return _take_away(replica, record)
     if replica.transport.stat(replica.new) is None:
         if not again:
             raise _gone(replica)
@@ -393,15 +423,32 @@ def _flip(replica: Replica, record: SideRecord, *, again: bool) -> Look | None:
         raise PhoneFailed(
             f"what was staged on the {replica.side} is not whole any more; both sides are as they were"
         )
-    done = replica.folded if replica.transport.stat(replica.folded) is None else None
-    replica.transport.apply(
-        [step for step in record.flip if not (isinstance(step, Rename) and step.source == done)]
-    )
+    _apply_flip(replica, record)
     look = replica.look()
     if look.fingerprint is None or look.fingerprint.partition("+")[0] != record.after:
         raise PhoneFailed(
             f"the {replica.side}'s new collection did not take its place; run the command again"
         )
+    return look
+
+
+def _apply_flip(replica: Replica, record: SideRecord) -> None:
+    """Do a flip's steps, but for that with the folded collection where it was done before."""
+    done = replica.folded if replica.transport.stat(replica.folded) is None else None
+    replica.transport.apply(
+        [step for step in record.flip if not (isinstance(step, Rename) and step.source == done)]
+    )
+
+
+def _take_away(replica: Replica, record: SideRecord) -> Look | None:
+    """Remove a side's collection, unless somebody made another or worked with it since."""
+    now = replica.fingerprint()
+    if now is not None and now not in record.untouched:
+        return None
+    _apply_flip(replica, record)
+    look = replica.look()
+    if look.fingerprint is not None:
+        raise PhoneFailed(f"the {replica.side}'s collection did not go; run the command again")
     return look
 
 
@@ -438,3 +485,9 @@ def _done(replica: Replica, steps: Sequence[Step]) -> None:
     gone = moved or [step.path for step in steps if isinstance(step, Remove)]
     if replica.transport.hash(gone, "sha1"):
         raise PhoneFailed(f"the {replica.side} did not move or remove all media files; run the command again")
+
+
+def _remove_if_empty(replica: Replica) -> None:
+    """Remove a media folder that was made for files which are gone again."""
+    if replica.transport.stat(replica.media) and not replica.transport.list(replica.media):
+        replica.transport.remove_folder(replica.media)

@@ -14,6 +14,9 @@ from usbsync.state.journal import Journal
 from usbsync.state.pair import Pair
 from usbsync.transport.base import Remove, Rename, Step
 
+NONE = ""
+"""Stands for the SHA-256 of a collection that is not there."""
+
 
 @dataclass(frozen=True, slots=True)
 class SideRecord:
@@ -21,7 +24,7 @@ class SideRecord:
 
     before: str  # the fingerprint of the collection that is replaced
     folded: str | None  # SHA-256 of the same with its `-wal` folded in
-    after: str | None  # SHA-256 of the new one; None where the collection stays
+    after: str | None  # SHA-256 of the new one; NONE where it goes, None where it stays
     old: Path | None  # a local copy of what was there before
     early: tuple[Step, ...]  # media that comes before the flip
     flip: tuple[Step, ...]
@@ -31,6 +34,7 @@ class SideRecord:
     takes: Mapping[str, str] = field(
         default_factory=dict
     )  # path -> SHA-1 of each that is replaced or removed
+    bare: bool = False  # the media folder goes, too, if that leaves it empty
 
     @property
     def untouched(self) -> frozenset[str]:
@@ -104,6 +108,7 @@ def _side_out(record: SideRecord) -> dict[str, Any]:
         "mark": record.mark,
         "brings": dict(record.brings),
         "takes": dict(record.takes),
+        "bare": record.bare,
         **parts,
     }
 
@@ -121,6 +126,7 @@ def _side_in(record: Mapping[str, Any]) -> SideRecord:
         mark=record["mark"],
         brings=dict(record["brings"]),
         takes=dict(record["takes"]),
+        bare=record.get("bare", False),
     )
 
 

@@ -22,7 +22,7 @@ from usbsync.session.apply import (
     unstage,
     unstage_collection,
 )
-from usbsync.session.journal import Cut, SideRecord, read_cut
+from usbsync.session.journal import NONE, Cut, SideRecord, read_cut
 from usbsync.session.meet import Meeting
 from usbsync.session.replica import Replica
 from usbsync.session.talk import Talk
@@ -109,8 +109,12 @@ def _standing(replica: Replica, record: SideRecord) -> Standing:
     if now == record.after:
         return Standing.DONE
     if now in record.untouched:
+        if record.after == NONE:
+            return Standing.PENDING  # to take it away nothing is needed
         # what is not there, or not whole, cannot be finished
         return Standing.PENDING if holds(replica, replica.new, record.after) else Standing.MOVED
+    if record.after == NONE:
+        return Standing.MOVED
     # worked with: after the flip, or before it? If the mark is gone somebody tidied up, and that says nothing
     flipped = replica.transport.stat(replica.new) is None and holds(replica, replica.mark, record.mark)
     return Standing.DONE if flipped else Standing.MOVED

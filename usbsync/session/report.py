@@ -46,6 +46,7 @@ class Report:
     backup: str | None = None
     answer: str | None = None  # the package that is to be imported on the phone
     sides: tuple[Side, ...] = tuple(Side)  # those that it is about
+    emptied: tuple[Side, ...] = ()  # those that have no collection any more
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that `--json` prints (its schema is in README)."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from usbsync.collection.diff import tally
+from usbsync.collection.diff import lost, tally
 from usbsync.collection.snapshot import MAIN, Snapshot, file_fingerprint
 from usbsync.core.conflict import Side
 from usbsync.core.media import Add, Delete, MediaFile, MediaPlan, MediaStep, Replace
@@ -17,10 +17,11 @@ from usbsync.device.spec import Package, parse
 from usbsync.errors import DamagedData, GuardRefused, UsageError
 from usbsync.media.listing import Listing, list_media
 from usbsync.media.move import Place, fetch
-from usbsync.session.alone import ABSENT, AFTER, meet_alone
-from usbsync.session.apply import Work, apply
+from usbsync.session.alone import AFTER, NO_PHONE, meet_alone
+from usbsync.session.apply import ABSENT, BARE, Work, apply
 from usbsync.session.collection import known_fingerprints
 from usbsync.session.conflicts import kept
+from usbsync.session.journal import NONE
 from usbsync.session.meet import Meeting, meet
 from usbsync.session.options import Options
 from usbsync.session.recover import recover
@@ -40,7 +41,7 @@ _COMMANDS = {Result.UNDONE: "undo", Result.RESTORED: "restore ID"}
 def last_alone(options: Options) -> str | None:
     """Name the desktop's newest backup if it needs no phone: an import's, or that of a sync with a package."""
     newest = next(iter(kept(options)), None)
-    return newest[1].id if newest and newest[0] in ABSENT else None
+    return newest[1].id if newest and newest[0] in NO_PHONE else None
 
 
 def undo(options: Options, talk: Talk, backup_id: str | None = None, *, sure: bool = False) -> Report:
@@ -76,12 +77,13 @@ def bring_back(
         return Report(
             result=result,
             names=meeting.names,
-            changes={side: _tally(work, side) for side in work.new},
+            changes={side: _tally(work, side) for side in (*work.new, *work.gone)},
             media={side: media_counts(work.media, side) for side in Side},
             pulled_bytes=meeting.wire.pulled_bytes,
             pushed_bytes=meeting.wire.pushed_bytes,
             backup=saved,
             sides=(Side.DESKTOP,) if meeting.memory.passing else tuple(Side),
+            emptied=tuple(work.gone),
         )
 
 
@@ -90,7 +92,7 @@ def _meet(options: Options, talk: Talk, backup_id: str | None) -> AbstractContex
     spec = parse(options.device) if options.device else None
     if backup_id or spec is None or isinstance(spec, Package):
         found = [phone for phone, backup in kept(options) if backup_id in {None, backup.id}]
-        if found and found[0] in ABSENT:
+        if found and found[0] in NO_PHONE:
             return meet_alone(options, found[0])
     return meet(options, talk)
 
@@ -142,6 +144,9 @@ def _left(meeting: Meeting, backup: Backup) -> Mapping[Side, str] | None:
 def _tally(work: Work, side: Side) -> Counts:
     """Count what changes in one side's collection."""
     now = work.held.get(side)
+    if side in work.gone:
+        readable = now is not None and now.snapshot.schema
+        return lost(tally(now.snapshot.path, None)) if now and readable else {}
     return tally(work.new[side], now.snapshot.path if now and now.snapshot.schema else None)
 
 
@@ -149,20 +154,25 @@ def _work(
     meeting: Meeting, backup: Backup, sides: Collection[Side], talk: Talk, result: Result, *, sure: bool
 ) -> Work:
     """Turn a backup into work for `apply`."""
-    now, before, new = {}, {}, {}
+    now, before, new, gone = {}, {}, {}, []
     for side in Side:
         replica = meeting.replicas[side]
         before[side] = replica.fingerprint() or ""
         original = backup.path / side / MAIN
-        if side not in sides or not original.exists():
+        goes = bool(before[side]) and side in _sides(backup, ABSENT)
+        if side not in sides or not (goes or original.exists()):
             continue
         if before[side]:
             on_bytes = talk.stage(f"reading the {side}'s collection", replica.size())
             now[side] = _held(replica, meeting.scratch / side, on_bytes, sure=sure)
             before[side] = now[side].fingerprint
-        new[side] = held(replica, original, meeting.scratch / f"{side}-backup").whole
+        if goes:
+            gone.append(side)
+        else:
+            new[side] = held(replica, original, meeting.scratch / f"{side}-backup").whole
     plan = _media_plan(meeting, backup, sides)
     left = {side.value: sha256_of(new[side]) if side in new else before[side] for side in Side}
+    left |= {side.value: NONE for side in gone}
     return Work(
         before=before,
         held=now,
@@ -173,8 +183,16 @@ def _work(
         note=result.value,
         facts={"restores" if result is Result.RESTORED and len(sides) == 1 else "undoes": backup.id},
         rewinds=True,
+        gone=gone,
+        bare=[side for side in sides if side in _sides(backup, BARE)],
         stage_media=lambda on_bytes: _stage_media(meeting, backup, plan, on_bytes),
     )
+
+
+def _sides(backup: Backup, fact: str) -> list[Side]:
+    """Return the sides that a fact of a backup names."""
+    named = backup.facts.get(fact, [])
+    return [side for side in Side if isinstance(named, list) and side.value in named]
 
 
 def _held(replica: Replica, scratch: Path, on_bytes: OnBytes, *, sure: bool) -> Held:
