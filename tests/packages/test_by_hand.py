@@ -261,22 +261,14 @@ def test_a_phone_that_forgot_to_import_and_then_comes_on_the_cable_loses_nothing
     }
 
 
-def a_while() -> None:
-    """Let the clock pass what a merge stamped a second ahead: work of the same second would look older than it."""
-    wait_a_second()
-    wait_a_second()
-
-
 def test_cable_and_packages_by_turns(hand: Hand) -> None:
     for at in range(3):
         work(hand.desktop, "desktop", at)
         work(hand.phone, "phone", at + 9)
         by_folder(hand)
-        a_while()
         with editing(hand.phone) as col:
             gone = add_note(col, "Basic", [f"on the phone, to go {at}", "x"], 1)
         hand.carry()
-        a_while()
         with editing(hand.desktop) as col:
             col.remove_notes([gone])
         alike_but_for(hand, gone)

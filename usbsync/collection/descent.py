@@ -15,6 +15,7 @@ from usbsync.core.lineage import Trace
 
 _PREFIX = MARK_PREFIX
 _LONGEST = 100
+_AHEAD = 10  # seconds that merges may have stamped a row ahead: one for each that is made within a second
 _GRAVED = {"notes": 1, "cards": 0, "decks": 2}
 _STAMPED = {
     "notes": "mod",
@@ -63,18 +64,15 @@ def readable(state: Path, scratch: Path) -> Path:
     return state if schema == NEWEST_SCHEMA else take(state, scratch, "last sync").path
 
 
-def trace(collection: Path, state: Path) -> Trace:
-    """Look in a scratch copy for what tells against its having been this state once."""
+def trace(collection: Path, state: Path, when: float) -> Trace:
+    """Look in a scratch copy for what tells against its having been this state, which was known at `when`, once.
+
+    Work that was done since is no older version, though its stamp is before the state's: of two versions in one second a
+    merge stamps its own seconds ahead (`core/stamps.py`). Seconds only, for two clocks may disagree.
+    """
     with opened(collection, {"was": state}) as col:
         lost = sum(_lost(col, table) for table in _GRAVED)
-        older = sum(
-            int(
-                col.value(
-                    f"select count() from main.{table} m join was.{table} w on w.id = m.id where m.{at} < w.{at}"
-                )
-            )
-            for table, at in _STAMPED.items()
-        )
+        older = sum(_older(col, table, stamp, int(when)) for table, stamp in _STAMPED.items())
         return Trace(lost, older, _answers_lost(col))
 
 
@@ -85,6 +83,18 @@ def keeps(collection: Path, state: Path) -> bool:
     """
     with opened(collection, {"was": state}) as col:
         return not (_answers_lost(col) or _lost(col, "notes"))
+
+
+def _older(col: OpenCollection, table: str, stamp: str, when: int) -> int:
+    """Count the rows that are in an older version than the state's."""
+    return int(
+        col.value(
+            f"select count() from main.{table} m join was.{table} w on w.id = m.id "
+            f"where m.{stamp} < w.{stamp} and (m.{stamp} < ? or m.{stamp} < w.{stamp} - ?)",
+            when,
+            _AHEAD,
+        )
+    )
 
 
 def _lost(col: OpenCollection, table: str) -> int:

@@ -34,13 +34,18 @@ class Trace:
     """What tells against a collection's having been that state once."""
 
     lost: int  # notes, cards and decks of the state that are gone without a grave
-    older: int  # rows whose time of change is before the state's: time does not run backwards
+    older: int  # rows in a version older than the state's: time does not run backwards
     answers_lost: int  # reviews of the state that are not there: Anki deletes none
 
     @property
+    def complete(self) -> bool:
+        """Whether all that the state held is there, or was deleted since."""
+        return not (self.lost or self.answers_lost)
+
+    @property
     def whole(self) -> bool:
-        """Whether all that the state held is there, or was deleted, or changed, since."""
-        return not (self.lost or self.older or self.answers_lost)
+        """Whether it is there as it was, or changed since."""
+        return self.complete and not self.older
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +66,12 @@ def descends(evidence: Evidence) -> bool:
     the answer changed: only the mark proves an import. What a phone gave needs none. An undone sync, or a restored backup,
     took the state from the desktop again: then its reviews or notes are missing there.
     """
-    imported = evidence.kind is not Kind.SENT or (
-        evidence.mark is not None and evidence.mark == evidence.phone_mark
-    )
-    return imported and evidence.phone.whole and evidence.desktop_keeps
+    if not evidence.desktop_keeps:
+        return False
+    if evidence.kind is Kind.SENT:
+        # time is no witness against the mark: what was stamped by a clock that is ahead looks newer than work done since
+        return evidence.mark is not None and evidence.mark == evidence.phone_mark and evidence.phone.complete
+    return evidence.phone.whole
 
 
 S = TypeVar("S")

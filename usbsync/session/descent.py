@@ -48,7 +48,7 @@ def common_state(
             kind=passed.kind,
             mark=passed.mark,
             phone_mark=marks.get(whose),
-            phone=trace(phone, state),
+            phone=trace(phone, state, passed.state.when),
             desktop_keeps=keeps(desktop, state),
         )
 

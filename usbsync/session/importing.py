@@ -132,7 +132,7 @@ def _descends(meeting: Meeting, state: Ancestor, new: Path) -> bool:
         was = readable(state.collection, meeting.scratch / "lineage" / state.sha256)
     except DamagedData:
         return False
-    return trace(new, was).whole
+    return trace(new, was, state.when).whole
 
 
 def _added(
