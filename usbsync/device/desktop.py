@@ -16,7 +16,7 @@ from usbsync.device.profiles import Profiles, read_profiles
 from usbsync.errors import ChoiceNeeded, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 COLLECTION = "collection.anki2"
 START_ANKI = "start Anki once, or name the collection with --collection FILE"
@@ -51,25 +51,27 @@ def find_desktop(
     profile: str | None = None,
     environ: Mapping[str, str] = os.environ,
     platform: str = sys.platform,
+    known: Callable[[Path], bool] = lambda _path: False,
 ) -> DesktopReplica:
     """Find the collection: the file that is named, else the profile that is, else Anki's last used or only one.
 
     Raises UsageError when what is named does not exist or Anki was never started, ChoiceNeeded when several profiles
-    could be meant, and what reading Anki's list of profiles raises. The collection of a profile may be absent.
+    could be meant, and what reading Anki's list of profiles raises. The collection of a profile may be absent, and a
+    named one that is `known`: it was there once.
     """
     if collection is not None:
-        return DesktopReplica(_collection_file(collection), None)
+        return DesktopReplica(_collection_file(collection, known), None)
     base = _base_folder(environ, platform)
     name = _profile_name(read_profiles(base), profile, base)
     return DesktopReplica(_real(_profile_folder(base, name) / COLLECTION), name)
 
 
-def _collection_file(path: Path) -> Path:
+def _collection_file(path: Path, known: Callable[[Path], bool]) -> Path:
     """Check the file that is named."""
     hint = f"--collection wants the file {COLLECTION} of a profile's folder"
     try:
         named = path.expanduser().absolute()
-        found = named.is_file()
+        found = named.is_file() or (not named.exists() and known(named.resolve()))
     except (OSError, RuntimeError, ValueError):
         found = False
     if not found:

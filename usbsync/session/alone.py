@@ -10,9 +10,9 @@ from pathlib import Path
 from usbsync.core.conflict import Side
 from usbsync.device.ankidroid import PhoneReplica
 from usbsync.device.app import AppControl
-from usbsync.device.desktop import find_desktop
 from usbsync.errors import DamagedData
 from usbsync.session.descent import PHONE
+from usbsync.session.desktop import desktop_meant, open_home
 from usbsync.session.looks import Looks
 from usbsync.session.meet import LOCK_SECONDS, Meeting, closing, desktop_replica, scratch_folder
 from usbsync.session.options import Options
@@ -89,11 +89,11 @@ def forget_states(pair: Pair, gone: Collection[str]) -> None:
 @contextmanager
 def meet_alone(options: Options, phone: str = NOBODY) -> Iterator[Meeting]:
     """Keep the desktop still until the block ends, with an empty folder for the phone."""
-    found = find_desktop(collection=options.collection, profile=options.profile, environ=options.environ)
+    found = desktop_meant(options)
     with ExitStack() as stack:
         pair = Pair(state_home(options.environ), str(found.collection), phone)
         stack.enter_context(lock(pair, seconds=LOCK_SECONDS))
-        home = stack.enter_context(closing(open_folder(found.folder)))
+        home = stack.enter_context(closing(open_home(found)))
         scratch = stack.enter_context(scratch_folder(pair, dry=False))
         folder = scratch / "nobody"
         folder.mkdir()

@@ -163,7 +163,8 @@ def _merged(
     if missing := [side for side in Side if side not in work.held]:
         raise GuardRefused(
             f"the {missing[0]}'s collection is gone, and was there at the last sync; nothing was changed",
-            hint=f"to bring it back from the other side use --one-way {OneWay.into(missing[0])}",
+            hint=f"to bring it back from the other side use --one-way {OneWay.into(missing[0])}; from a backup "
+            f"usbsync restore ID --side {missing[0]} (usbsync backups lists them)",
         )
     ancestor.check()
     base = take(ancestor.collection, meeting.scratch / "ancestor", "last sync").path

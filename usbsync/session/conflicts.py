@@ -18,11 +18,11 @@ from usbsync.core.conflict import Conflict, Logic, Policy, Settlement, Side, Wei
 from usbsync.core.first import Start
 from usbsync.core.plan import make_plan
 from usbsync.core.reconcile import reconcile
-from usbsync.device.desktop import find_desktop
 from usbsync.errors import ChoiceNeeded, UsageError
 from usbsync.session.apply import Work, apply
 from usbsync.session.collection import CollectionWork, grow_both, known_fingerprints
 from usbsync.session.descent import PHONE
+from usbsync.session.desktop import desktop_meant
 from usbsync.session.levels import as_it_was, known, lesser, level
 from usbsync.session.media import no_media
 from usbsync.session.meet import Meeting, meet
@@ -71,7 +71,7 @@ def past(options: Options) -> Past | None:
 
 def kept(options: Options) -> list[tuple[str, Backup]]:
     """List the backups of the desktop with any phone, newest first, each with its phone."""
-    found = find_desktop(collection=options.collection, profile=options.profile, environ=options.environ)
+    found = desktop_meant(options)
     pairs = [
         pair for pair in known_pairs(state_home(options.environ)) if pair.desktop == str(found.collection)
     ]

@@ -17,18 +17,17 @@ from usbsync.collection.packages import pack
 from usbsync.collection.snapshot import take
 from usbsync.core.conflict import Side
 from usbsync.core.media import is_synced
-from usbsync.device.desktop import find_desktop
 from usbsync.device.detect import open_phone
 from usbsync.device.shell import shell_of
 from usbsync.device.spec import parse
 from usbsync.errors import NoSpace, PhoneFailed, UsageError
+from usbsync.session.desktop import desktop_meant, open_home
 from usbsync.session.meet import closing, desktop_replica, meet
 from usbsync.session.options import Options
 from usbsync.session.replica import Replica
 from usbsync.session.talk import Talk
 from usbsync.state.files import durable_copy, sha256_of
 from usbsync.transport.base import Kind, Pull, Push, Remove, Rename, Transport
-from usbsync.transport.ways import open_folder
 
 DOWNLOADS = "/storage/emulated/0/Download"
 """The folder of a phone's shared storage that every file manager and every app's file chooser shows."""
@@ -135,8 +134,8 @@ def _reading(options: Options, talk: Talk, side: Side) -> Iterator[Replica]:
         if side is Side.PHONE:
             yield stack.enter_context(meet(options, talk, dry=True)).phone
             return
-        found = find_desktop(collection=options.collection, profile=options.profile, environ=options.environ)
-        home = stack.enter_context(closing(open_folder(found.folder)))
+        found = desktop_meant(options)
+        home = stack.enter_context(closing(open_home(found)))
         desktop = desktop_replica(found, home)
         with desktop.still():
             pass  # "close Anki" comes before all else

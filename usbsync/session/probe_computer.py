@@ -9,13 +9,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from usbsync.collection.lock import hold
-from usbsync.device.desktop import find_desktop
 from usbsync.device.detect import seen_phones
 from usbsync.device.spec import Adb, Usb
 from usbsync.device.usb_bus import UsbDevice, plugged_in
 from usbsync.errors import NoPhone, PhoneFailed, UsageError
 from usbsync.session.case import Case
 from usbsync.session.consent import by_itself, consents
+from usbsync.session.desktop import desktop_meant, was_synced
 from usbsync.session.doctor import Said, warning
 from usbsync.session.setup import SERVICE
 from usbsync.state.home import state_home
@@ -49,11 +49,12 @@ def _version(name: str) -> str:
 def anki(case: Case) -> Said:
     """Find the desktop's collection, and see that its folder can be written."""
     options = case.options
-    case.found = found = find_desktop(
-        collection=options.collection, profile=options.profile, environ=options.environ
-    )
+    case.found = found = desktop_meant(options)
     if not os.access(found.folder, os.W_OK):
         raise UsageError(f"{found.folder} cannot be written", hint="make that folder writable for you")
+    if not found.collection.exists() and was_synced(options, found.collection):
+        how = "usbsync sync --one-way download, or usbsync backups and usbsync restore ID --side desktop"
+        return warning(f"{found.collection} is gone", how)
     if not found.collection.exists():
         return warning(f"{found.collection} is not there yet", "open that profile in Anki once")
     return Said(f"{found.name}: {found.collection}")

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from usbsync.core.conflict import Side
-from usbsync.device.desktop import find_desktop
 from usbsync.errors import DamagedData, UsageError
 from usbsync.session.conflicts import kept
+from usbsync.session.desktop import desktop_meant
 from usbsync.session.options import Options
 from usbsync.session.report import Report, Result
 from usbsync.session.talk import Talk
@@ -60,7 +60,7 @@ def extract(
 
 
 def _find(options: Options, backup_id: str) -> tuple[Backups, Backup]:
-    found = find_desktop(collection=options.collection, profile=options.profile, environ=options.environ)
+    found = desktop_meant(options)
     for phone, backup in kept(options):
         if backup.id == backup_id:
             return Backups(Pair(state_home(options.environ), str(found.collection), phone)), backup

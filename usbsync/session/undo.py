@@ -119,8 +119,8 @@ def _newest(backups: Backups) -> Backup:
 def _guard(meeting: Meeting, backup: Backup, sides: Collection[Side], result: Result) -> None:
     """Refuse where somebody worked since the last sync: going back would take that away unasked."""
     left = _left(meeting, backup)
-    known = [side for side in sides if left and side in left]
-    used = [side for side in known if left and meeting.replicas[side].fingerprint() != left[side]]
+    now = {side: meeting.replicas[side].fingerprint() for side in sides if left and side in left}
+    used = [side for side, found in now.items() if left and found not in {None, left[side]}]
     if used:
         raise GuardRefused(
             f"the {' and the '.join(used)} changed since the last sync, and going back takes that back too; "

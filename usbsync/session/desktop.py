@@ -1,0 +1,38 @@
+"""The desktop that is meant: one whose collection is lost, but was synced once, can still be named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from usbsync.device.desktop import DesktopReplica, find_desktop
+from usbsync.errors import UsageError
+from usbsync.session.options import Options
+from usbsync.state.home import state_home
+from usbsync.state.pair import known_pairs
+from usbsync.transport.base import Transport
+from usbsync.transport.ways import open_folder
+
+
+def desktop_meant(options: Options) -> DesktopReplica:
+    """Find the desktop's collection by what was named; raises what `find_desktop` raises."""
+    return find_desktop(
+        collection=options.collection,
+        profile=options.profile,
+        environ=options.environ,
+        known=lambda path: was_synced(options, path),
+    )
+
+
+def was_synced(options: Options, collection: Path) -> bool:
+    """Say whether something is remembered of a collection."""
+    return any(pair.desktop == str(collection) for pair in known_pairs(state_home(options.environ)))
+
+
+def open_home(found: DesktopReplica) -> Transport:
+    """Open the folder of the desktop's collection; UsageError where even that is gone."""
+    if not found.folder.is_dir():
+        raise UsageError(
+            f"the folder {found.folder} is gone, with the collection in it; nothing was changed",
+            hint="make that folder again and run the command again; usbsync restore ID --to FOLDER needs none",
+        )
+    return open_folder(found.folder)
