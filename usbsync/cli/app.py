@@ -42,7 +42,6 @@ from usbsync.core.first import First
 from usbsync.core.words import printable
 from usbsync.device.detect import charging_phones, seen_phones
 from usbsync.errors import UsageError
-from usbsync.session.chain import examine_all
 from usbsync.session.conflicts import kept, past, take_other
 from usbsync.session.consent import by_itself, consents
 from usbsync.session.doctor import culprit
@@ -208,6 +207,8 @@ def doctor(
     json_: Json = False,
 ) -> int:
     """Examine every link from Anki to AnkiDroid, and say what to do about each that does not hold."""
+    from usbsync.session.chain import examine_all  # noqa: PLC0415  # its probes: nobody else need wait for them
+
     options = options_of(device=device, collection=collection, profile=profile, app=app_, phone_dir=phone_dir)
     findings = []
     for finding in examine_all(options):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -11,21 +9,13 @@ import typer
 from rich.console import Console
 
 from usbsync.cli.common import options_of
-from usbsync.cli.notify import Notifier
 from usbsync.cli.terminal import Terminal
-from usbsync.core.watching import Topic
-from usbsync.device.watch import Wakers
-from usbsync.errors import UsageError, UsbsyncError
+from usbsync.errors import UsageError
 from usbsync.session import setup as steps
 from usbsync.session.consent import answer, revoke, to_be_asked
-from usbsync.session.inbox import Done, Inbox
 from usbsync.session.options import Options
 from usbsync.session.report import Report
-from usbsync.session.talk import Silent
-from usbsync.session.watch import Watch
-from usbsync.state.config import load_config
 from usbsync.state.consent import Answer
-from usbsync.state.home import state_home
 
 auto = typer.Typer()
 
@@ -74,27 +64,9 @@ def watch(
     ] = None,
 ) -> None:
     """Sync phones by themselves: when they are plugged in, and when Anki is closed. `usbsync setup` has this started."""
-    options, voice = options_of(), Notifier()
-    if inbox and not inbox.is_dir():
-        raise UsageError(f"there is no folder {inbox}", hint="name the folder where packages will be dropped")
-    folder = inbox or load_config(state_home(os.environ)).inbox
-    box = Inbox(Path(folder).expanduser(), options, _Journal(voice), _teller(voice)) if folder else None
-    with suppress(KeyboardInterrupt):
-        Watch(options, voice, Wakers(), also=box).run()
+    from usbsync.cli import watch as watch_command  # noqa: PLC0415  # udev, D-Bus and more: nobody else need wait for it
 
-
-class _Journal(Silent):
-    """Nobody looks on; what is worth a line is written."""
-
-    def __init__(self, voice: Notifier) -> None:
-        self.note = voice.note  # type: ignore[method-assign]
-
-
-def _teller(voice: Notifier) -> Done:
-    def tell(path: Path, outcome: Report | UsbsyncError) -> None:
-        voice.tell(path.name, Topic.FAILED if isinstance(outcome, UsbsyncError) else Topic.DONE, outcome)
-
-    return tell
+    watch_command.run(inbox)
 
 
 def offer(options: Options, report: Report, talk: Terminal) -> None:

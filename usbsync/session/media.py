@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from threading import Event
 
 from usbsync.core.conflict import Side
 from usbsync.core.guard import Alarm, alarm
@@ -52,10 +54,8 @@ def media_work(meeting: Meeting, ancestor: Ancestor | None, options: Options, ta
 
     Raises GuardRefused where a side's media is gone altogether.
     """
-    listings = {}
-    for side in meeting.replicas:
-        talk.stage(f"looking at the {side}'s media")
-        listings[side] = _listing(meeting, side, _seen(ancestor, side))
+    talk.stage("looking at the media of both")
+    listings = _listings(meeting, ancestor)
     desktop, phone = listings[Side.DESKTOP], listings[Side.PHONE]
     base = ancestor.media if ancestor else {}
     if base and not options.allow_mass_deletion:
@@ -75,12 +75,36 @@ def media_work(meeting: Meeting, ancestor: Ancestor | None, options: Options, ta
     return MediaWork(_possible(meeting, plan), listings, base)
 
 
-def _listing(meeting: Meeting, side: Side, seen: Mapping[str, Seen]) -> Listing:
+def _listings(meeting: Meeting, ancestor: Ancestor | None) -> dict[Side, Listing]:
+    """List both sides at once: most of it is waiting, for the phone and for the disk."""
+    over = Event()
+
+    def listed(side: Side) -> Listing:
+        return _listing(meeting, side, _seen(ancestor, side), lambda _count: _unless(over))
+
+    with ThreadPoolExecutor(1, "usbsync-listing") as pool:
+        desktop = pool.submit(listed, Side.DESKTOP)
+        try:
+            phone = listed(Side.PHONE)
+        except BaseException:
+            over.set()  # nobody waits for all of the desktop's media to be hashed
+            raise
+        return {Side.DESKTOP: desktop.result(), Side.PHONE: phone}
+
+
+def _unless(over: Event) -> None:
+    if over.is_set():
+        raise CancelledError
+
+
+def _listing(
+    meeting: Meeting, side: Side, seen: Mapping[str, Seen], on_file: Callable[[int], None]
+) -> Listing:
     """List a side's media; of a package that brought none, what the phone is known to have."""
     replica, known = meeting.replicas[side], meeting.memory.phone_media()
     if side is Side.PHONE and known is not None:
         return Listing({name: MediaFile(sha1, 1, 1) for name, sha1 in known.items()}, (), {})
-    return list_media(replica.transport, replica.media, seen, where=side)
+    return list_media(replica.transport, replica.media, seen, where=side, on_file=on_file)
 
 
 def _possible(meeting: Meeting, plan: MediaPlan) -> MediaPlan:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from usbsync.errors import DamagedData
 from usbsync.state.files import durable_copy, sha256_of, sweep_temporaries
@@ -22,8 +22,9 @@ _SEEN = [int, int, str]
 _HINT = "nothing was changed; choose with --first merge, upload or download, and a new memory is begun"
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(
+    NamedTuple
+):  # there are tens of thousands, and a frozen dataclass takes three times as long to make
     """What a file was when it was last hashed: size in bytes, mtime in whole seconds since 1970."""
 
     size: int

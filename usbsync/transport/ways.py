@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from usbsync.transport.adb_keys import Signer
     from usbsync.transport.adb_wire import Wire
     from usbsync.transport.duplex import Opener
 
@@ -193,18 +194,34 @@ def _tried(opened: Callable[[], Phone]) -> Phone:
 
 
 def _direct(wire: Wire, on_waiting: Callable[[], None] | None, patience: float) -> Phone:
-    from usbsync.transport.adb_keys import known, own  # noqa: PLC0415
     from usbsync.transport.adb_link import Link  # noqa: PLC0415
     from usbsync.transport.adb_stream import Streams  # noqa: PLC0415
 
     try:
         link = Link(
-            wire, known, own, on_waiting=on_waiting, patience=_connect(patience), allow_seconds=ALLOW_SECONDS
+            wire,
+            _known_keys,
+            _own_key,
+            on_waiting=on_waiting,
+            patience=_connect(patience),
+            allow_seconds=ALLOW_SECONDS,
         )
         return _phone(Streams(link), patience)
     except BaseException:
         wire.close()
         raise
+
+
+def _known_keys() -> list[Signer]:
+    from usbsync.transport.adb_keys import known  # noqa: PLC0415  # 0.05 s, and an emulator asks for none
+
+    return known()
+
+
+def _own_key() -> Signer:
+    from usbsync.transport.adb_keys import own  # noqa: PLC0415
+
+    return own()
 
 
 def _connect(patience: float) -> float:
