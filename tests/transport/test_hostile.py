@@ -120,6 +120,21 @@ def test_a_listing_that_breaks_off_is_not_a_listing():
     assert len(entries(whole)) == 2
 
 
+def test_a_listing_that_goes_on_after_its_end_is_damage():
+    with pytest.raises(DamagedData, match="goes on after its end"):
+        Sync(Played(lst2(FOLDER) + dent2(b"f") + DONE2 + dent2(b"g"), piece=1000), patience=1).entries(
+            "/sdcard"
+        )
+
+
+@given(st.integers(1, 900))
+def test_a_listing_is_the_same_in_whichever_pieces_it_comes(piece: int):
+    names = [b"f", b"g" * 200, "\u00e9".encode(), b"h"]
+    whole = lst2(FOLDER) + b"".join(map(dent2, names)) + DONE2
+    found = Sync(Played(whole, piece=piece), patience=1).entries("/sdcard")
+    assert [each.name.encode() for each in found] == names
+
+
 class Endless(Played):
     """Says one thing again and again."""
 

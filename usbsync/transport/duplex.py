@@ -73,7 +73,12 @@ class Inbox:
             self._size += len(data)
 
     def take(self, size: int) -> memoryview | None:
-        """Take exactly `size` bytes, or None when they are not there yet; copied only where they came in pieces."""
+        """Take exactly `size` bytes, or None when they are not there yet; copied only where they came in pieces.
+
+        A size below zero is the least: all that is there is taken.
+        """
+        if size < 0:
+            size = max(-size, self._size)
         if size > self._size:
             return None
         self._size -= size
@@ -101,7 +106,7 @@ def converse(
 
     `out` may give b"" when it has nothing to send before more answers came, and the same buffer again and again: it is
     asked for more when all of it is sent. `answers` yields how many bytes it
-    needs next. Raises PhoneGone after `patience` seconds of silence, after `seconds` in all, and when the stream ends
+    needs next, below zero where more than these are welcome. Raises PhoneGone after `patience` seconds of silence, after `seconds` in all, and when the stream ends
     before `answers` does.
     """
     until = time.monotonic() + seconds if seconds is not None else None

@@ -148,24 +148,30 @@ class Sync:
     def _listing(
         self, inside: str, folder: str, *, v2: bool
     ) -> Generator[int, memoryview, tuple[FileInfo | None, list[FileInfo]]]:
-        (info,) = yield from self._stats([inside])
+        (whole,) = yield from self._stats([inside])
         entries: list[FileInfo] = []
-        form = _DENT2 if v2 else _DENT1
-        left = LISTING_MOST
-        head = yield form.size
-        while (row := form.unpack(head))[0] != b"DONE":
-            _expect(row[0], b"DNT2" if v2 else b"DENT")
-            # a name and the head after it in one piece: folders of 20,000 files are not rare
-            rest = yield from _text(row[-1], NAME_MOST, more=form.size)
-            name, head = rest[: row[-1]], memoryview(rest)[row[-1] :]
+        form, kind = (_DENT2, b"DNT2") if v2 else (_DENT1, b"DENT")
+        left, raw, at = LISTING_MOST, b"", 0
+        while (
+            True
+        ):  # over all that came: folders of 20,000 files are not rare, and asking for each row takes its time
+            if len(raw) < at + form.size:
+                raw, at = raw[at:] + bytes((yield len(raw) - at - form.size)), 0
+            row = form.unpack_from(raw, at)
+            if row[0] == b"DONE":
+                break
+            _expect(row[0], kind)
+            end = at + form.size + _bounded(row[-1], NAME_MOST)
+            if len(raw) < end:
+                raw, at, end = raw[at:] + bytes((yield len(raw) - end)), 0, end - at
+            name, at = raw[at + form.size : end], end
             if (left := left - len(name) - AN_ENTRY) < 0:
                 raise DamagedData(f"{shown(folder)}: the phone's listing has no end")
-            error, mode, size, mtime = (row[1], row[4], row[8], row[10]) if v2 else (0, *row[1:4])
-            if error and error not in _ABSENT:  # left out it would look deleted
-                raise PhoneRefused(f"{shown(folder)}: cannot look at {said(name)} ({_word(error)})")
-            if not error:
-                entries.append(_info(_entry_name(name), mode, size, mtime))
-        return info, entries
+            if info := _entry(folder, name, *((row[1], row[4], row[8], row[10]) if v2 else (0, *row[1:4]))):
+                entries.append(info)
+        if len(raw) > at + form.size:
+            raise DamagedData(f"{shown(folder)}: the phone's listing goes on after its end")
+        return whole, entries
 
 
 class _Pulling:
@@ -277,11 +283,15 @@ def refusal(path: str, message: bytes) -> PhoneFailed:
     return PhoneRefused(f"{shown(path)}: {said(message)}")
 
 
-def _text(size: int, most: int, more: int = 0) -> Generator[int, memoryview, bytes]:
-    """Return a text of this size, and so many bytes more."""
+def _text(size: int, most: int) -> Generator[int, memoryview, bytes]:
+    return bytes((yield _bounded(size, most)))
+
+
+def _bounded(size: int, most: int) -> int:
+    """Return the size of a text, where it makes sense."""
     if size > most:
         raise DamagedData(f"the phone sent a text of {size} bytes where at most {most} make sense")
-    return bytes((yield size + more))
+    return size
 
 
 def _request(kind: bytes, path: str) -> bytes:
@@ -304,6 +314,13 @@ def _batched(pieces: Iterable[bytes]) -> Iterator[bytes]:
             batch.clear()
     if batch:
         yield bytes(batch)
+
+
+def _entry(folder: str, name: bytes, error: int, mode: int, size: int, mtime: int) -> FileInfo | None:
+    """Return an entry of a listing, None for one that went away meanwhile."""
+    if error and error not in _ABSENT:  # left out it would look deleted
+        raise PhoneRefused(f"{shown(folder)}: cannot look at {said(name)} ({_word(error)})")
+    return None if error else _info(_entry_name(name), mode, size, mtime)
 
 
 def _entry_name(name: bytes) -> str:
