@@ -23,7 +23,8 @@ class Program:
     def ended(self, *words: str, collection: Path | None = None) -> tuple[int, str]:
         """Return the exit code and all that it said."""
         where = ["--collection", str(collection or self.world.desktop)]
-        where += ["--device", f"folder:{self.world.phone.parent}"]
+        if words[0] != "backups":
+            where += ["--device", f"folder:{self.world.phone.parent}"]
         self.patch.setattr(sys, "argv", ["usbsync", *words, *where])
         self.patch.setenv("USBSYNC_HOME", self.world.environ["USBSYNC_HOME"])
         with pytest.raises(SystemExit) as ended:

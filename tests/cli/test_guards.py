@@ -155,3 +155,21 @@ def test_another_profile_meets_the_phone_for_the_first_time(program) -> None:
     assert len(notes(other)) == 9
     program.run("sync")  # and the first pair goes on as ever
     assert_alike(program.world)
+
+
+def test_a_backup_that_cannot_be_read_is_kept_and_named(program) -> None:
+    for text in ("first", "second", "third"):
+        study(program.world.desktop, text)
+        program.run("sync")
+    third, second, first = program.world.backups.list()
+    (second.path / "manifest.json").unlink()
+    (first.path / "manifest.json").write_text("junk")
+    study(program.world.desktop, "fourth")
+    program.run("sync")
+    assert (second.path / "desktop" / "collection.anki2").exists()
+    said = program.run("backups")
+    assert third.id in said
+    for lost in (first, second):
+        assert f"kept, but it cannot be read: {lost.path}" in said
+        for words in (["undo", lost.id], ["restore", lost.id], ["restore", lost.id, "--to", "/nowhere"]):
+            assert str(lost.path) in program.run(*words, code=7)

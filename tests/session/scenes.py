@@ -291,7 +291,7 @@ def strays(world: World) -> list[str]:
     folder = world.pair.folder
     left += list((folder / "work").iterdir()) if (folder / "work").exists() else []
     left += [path for path in folder.iterdir() if path.name in {"pending", "journal.json"}]
-    left += list(folder.rglob("*.usbsync-part"))
+    left += [*folder.rglob("*.usbsync-part"), *folder.rglob("*.unfinished")]
     return [str(path.relative_to(world.root)) for path in left]
 
 

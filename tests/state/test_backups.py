@@ -100,6 +100,33 @@ def test_a_manifest_that_was_cut_off_is_no_part_of_the_backup(backups):
     assert backups.finish(path.name).files == {}
 
 
+def test_one_without_its_manifest_is_kept_and_named_and_in_nobodys_way(backups):
+    old, lost = make(backups), make(backups)
+    (lost.path / "manifest.json").unlink()
+    backups.sweep()
+    backups.prune(keep=1)
+    assert (lost.path / "desktop" / "collection.anki2").exists()
+    assert backups.list() == (old,)
+    assert backups.unreadable() == (lost.path,)
+    assert backups.newest_id() == lost.id  # no older one is undone in its place
+    with pytest.raises(DamagedData, match="missing") as told:
+        backups.get(lost.id)
+    assert str(lost.path) in told.value.hint
+    with pytest.raises(UsageError):
+        backups.begin(lost.id)
+    assert make(backups).id > lost.id
+
+
+def test_what_is_not_ours_is_not_swept(backups):
+    make(backups)
+    strange = backups.folder / "holiday"
+    strange.mkdir()
+    (backups.folder / "holiday.unfinished").touch()
+    (strange / "photo").touch()
+    backups.sweep()
+    assert (strange / "photo").exists()
+
+
 def test_an_absent_backup_is_told(backups):
     with pytest.raises(UsageError, match="there is no backup"):
         backups.get("2026-11-21T08-46-05Z")
@@ -119,8 +146,10 @@ def test_a_garbled_manifest_is_told_and_hides_no_other_backup(backups):
     bad, good = make(backups), make(backups)
     (bad.path / "manifest.json").write_bytes(b"{")
     assert backups.list() == (good,)
-    with pytest.raises(DamagedData):
+    with pytest.raises(DamagedData) as told:
         backups.get(bad.id)
+    assert str(bad.path) in told.value.hint
+    assert backups.unreadable() == (bad.path,)
     backups.sweep()
     assert bad.path.exists()
 

@@ -74,8 +74,8 @@ def passed(pair: Pair) -> Path:
 
 def manifest(pair: Pair) -> Path:
     backups = Backups(pair)
-    (backups.begin() / "desktop" / "collection.anki2").write_bytes(b"d")
-    (folder,) = backups.folder.iterdir()
+    folder = backups.begin()
+    (folder / "desktop" / "collection.anki2").write_bytes(b"d")
     return backups.finish(folder.name, note="n", facts={"media": {}}).path / "manifest.json"
 
 

@@ -42,7 +42,7 @@ from usbsync.core.first import First
 from usbsync.core.words import printable
 from usbsync.device.detect import charging_phones, seen_phones
 from usbsync.errors import UsageError
-from usbsync.session.conflicts import kept, past, take_other
+from usbsync.session.conflicts import kept, past, take_other, unreadable
 from usbsync.session.consent import by_itself, consents
 from usbsync.session.doctor import culprit
 from usbsync.session.options import OneWay, Options
@@ -228,12 +228,15 @@ def doctor(
 @app.command()
 def backups(collection: Collection = None, profile: Profile = None, json_: Json = False) -> None:
     """List what was kept of both sides before each change; usbsync undo ID brings one back."""
-    found = kept(options_of(collection=collection, profile=profile))
+    options = options_of(collection=collection, profile=profile)
+    found, lost = kept(options), unreadable(options)
     data = [
         {"id": b.id, "when": b.when.isoformat(), "size": b.size, "note": b.note, "phone": phone}
         for phone, b in found
     ]
-    show(render_backups(found), json_=json_, data={"backups": data})
+    bad = [{"path": str(path), "phone": phone} for phone, path in lost]
+    text = render_backups(found, [path for _, path in lost])
+    show(text, json_=json_, data={"backups": data, "unreadable": bad})
 
 
 @app.command()

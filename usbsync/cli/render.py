@@ -203,14 +203,16 @@ def size_of(count: int) -> str:
     return f"{size:.1f} GB"
 
 
-def render_backups(backups: Sequence[tuple[str, Backup]]) -> Text:
-    """List backups, newest first."""
+def render_backups(backups: Sequence[tuple[str, Backup]], unreadable: Sequence[Path] = ()) -> Text:
+    """List backups, newest first, then what was one and cannot be read."""
     lines = [
         f"{backup.id:<24} {size_of(backup.size):>9}  {backup.note:<11} {phone}" for phone, backup in backups
     ]
-    if not lines:
-        return Text("no backup: usbsync has changed nothing yet")
-    return Text("\n".join([*lines, "hint: usbsync undo ID brings both sides back to what they held before"]))
+    if lines:
+        lines.append("hint: usbsync undo ID brings both sides back to what they held before")
+    elif not unreadable:
+        lines.append("no backup: usbsync has changed nothing yet")
+    return Text("\n".join([*lines, *(f"kept, but it cannot be read: {path}" for path in unreadable)]))
 
 
 def render_status(status: Status) -> Text:

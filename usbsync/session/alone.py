@@ -12,7 +12,7 @@ from usbsync.device.ankidroid import PhoneReplica
 from usbsync.device.app import AppControl
 from usbsync.errors import DamagedData
 from usbsync.session.descent import PHONE
-from usbsync.session.desktop import desktop_meant, open_home
+from usbsync.session.desktop import desktop_meant, home_of
 from usbsync.session.looks import Looks
 from usbsync.session.meet import LOCK_SECONDS, Meeting, closing, desktop_replica, scratch_folder
 from usbsync.session.options import Options
@@ -93,7 +93,7 @@ def meet_alone(options: Options, phone: str = NOBODY) -> Iterator[Meeting]:
     with ExitStack() as stack:
         pair = Pair(state_home(options.environ), str(found.collection), phone)
         stack.enter_context(lock(pair, seconds=LOCK_SECONDS))
-        home = stack.enter_context(closing(open_home(found)))
+        home = stack.enter_context(closing(open_folder(home_of(found))))
         scratch = stack.enter_context(scratch_folder(pair, dry=False))
         folder = scratch / "nobody"
         folder.mkdir()

@@ -35,7 +35,7 @@ from usbsync.session.talk import Talk
 from usbsync.state.ancestor import Ancestor
 from usbsync.state.backups import Backup, Backups
 from usbsync.state.home import state_home
-from usbsync.state.pair import known_pairs
+from usbsync.state.pair import Pair, known_pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +71,20 @@ def past(options: Options) -> Past | None:
 
 def kept(options: Options) -> list[tuple[str, Backup]]:
     """List the backups of the desktop with any phone, newest first, each with its phone."""
-    found = desktop_meant(options)
-    pairs = [
-        pair for pair in known_pairs(state_home(options.environ)) if pair.desktop == str(found.collection)
-    ]
-    listed = [(pair.phone, backup) for pair in pairs for backup in Backups(pair).list()]
+    listed = [(pair.phone, backup) for pair in pairs_of(options) for backup in Backups(pair).list()]
     return sorted(listed, key=lambda each: (each[1].when, each[1].path.stat().st_mtime_ns), reverse=True)
+
+
+def unreadable(options: Options) -> list[tuple[str, Path]]:
+    """List what was a backup of the desktop's and cannot be read any more, each with its phone."""
+    return [(pair.phone, path) for pair in pairs_of(options) for path in Backups(pair).unreadable()]
+
+
+def pairs_of(options: Options) -> list[Pair]:
+    """List the pairs that the desktop is in."""
+    found = desktop_meant(options)
+    pairs = known_pairs(state_home(options.environ))
+    return [pair for pair in pairs if pair.desktop == str(found.collection)]
 
 
 def _last(backups: Iterable[Backup]) -> Past | None:

@@ -9,8 +9,6 @@ from usbsync.errors import UsageError
 from usbsync.session.options import Options
 from usbsync.state.home import state_home
 from usbsync.state.pair import known_pairs
-from usbsync.transport.base import Transport
-from usbsync.transport.ways import open_folder
 
 
 def desktop_meant(options: Options) -> DesktopReplica:
@@ -28,11 +26,11 @@ def was_synced(options: Options, collection: Path) -> bool:
     return any(pair.desktop == str(collection) for pair in known_pairs(state_home(options.environ)))
 
 
-def open_home(found: DesktopReplica) -> Transport:
-    """Open the folder of the desktop's collection; UsageError where even that is gone."""
+def home_of(found: DesktopReplica) -> Path:
+    """Return the folder of the desktop's collection; UsageError where even that is gone."""
     if not found.folder.is_dir():
         raise UsageError(
             f"the folder {found.folder} is gone, with the collection in it; nothing was changed",
             hint="make that folder again and run the command again; usbsync restore ID --to FOLDER needs none",
         )
-    return open_folder(found.folder)
+    return found.folder

@@ -21,13 +21,14 @@ from usbsync.device.detect import open_phone
 from usbsync.device.shell import shell_of
 from usbsync.device.spec import parse
 from usbsync.errors import NoSpace, PhoneFailed, UsageError
-from usbsync.session.desktop import desktop_meant, open_home
+from usbsync.session.desktop import desktop_meant, home_of
 from usbsync.session.meet import closing, desktop_replica, meet
 from usbsync.session.options import Options
 from usbsync.session.replica import Replica
 from usbsync.session.talk import Talk
 from usbsync.state.files import durable_copy, sha256_of
 from usbsync.transport.base import Kind, Pull, Push, Remove, Rename, Transport
+from usbsync.transport.ways import open_folder
 
 DOWNLOADS = "/storage/emulated/0/Download"
 """The folder of a phone's shared storage that every file manager and every app's file chooser shows."""
@@ -135,7 +136,7 @@ def _reading(options: Options, talk: Talk, side: Side) -> Iterator[Replica]:
             yield stack.enter_context(meet(options, talk, dry=True)).phone
             return
         found = desktop_meant(options)
-        home = stack.enter_context(closing(open_home(found)))
+        home = stack.enter_context(closing(open_folder(home_of(found))))
         desktop = desktop_replica(found, home)
         with desktop.still():
             pass  # "close Anki" comes before all else

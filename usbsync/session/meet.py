@@ -17,7 +17,7 @@ from usbsync.device.desktop import DesktopReplica
 from usbsync.device.spec import Folder, Package, Spec, parse
 from usbsync.errors import Busy, UsageError
 from usbsync.session.descent import CableMemory
-from usbsync.session.desktop import desktop_meant, open_home
+from usbsync.session.desktop import desktop_meant, home_of
 from usbsync.session.looks import Looks
 from usbsync.session.memory import Memory, PairMemory
 from usbsync.session.options import Options
@@ -29,6 +29,7 @@ from usbsync.state.files import private_folder, speaking
 from usbsync.state.home import state_home
 from usbsync.state.pair import Pair, lock
 from usbsync.transport.base import Mendable, Transport
+from usbsync.transport.ways import open_folder
 from usbsync.transport.wrap import Metered, ReadOnly
 
 LOCK_SECONDS = 5.0
@@ -94,7 +95,7 @@ def meet(options: Options, talk: Talk, *, dry: bool = False, stop_app: bool = Tr
         pair = pair_of(options, found, link, place)
         stack.enter_context(nullcontext() if dry else lock(pair, seconds=LOCK_SECONDS))
         _mend(link, talk, dry=dry)
-        home = stack.enter_context(closing(open_home(found)))
+        home = stack.enter_context(closing(open_folder(home_of(found))))
         app = AppControl(link, place)
         local = None if isinstance(link, Mendable) else _local(spec, place.collection)
         if local is not None and local.resolve() == found.collection:

@@ -9,16 +9,13 @@ from pathlib import Path
 
 from usbsync.core.conflict import Side
 from usbsync.errors import DamagedData, UsageError
-from usbsync.session.conflicts import kept
-from usbsync.session.desktop import desktop_meant
+from usbsync.session.conflicts import pairs_of
 from usbsync.session.options import Options
 from usbsync.session.report import Report, Result
 from usbsync.session.talk import Talk
 from usbsync.session.undo import bring_back
 from usbsync.state.backups import BackedUp, Backup, Backups
 from usbsync.state.files import durable_copy, private_folder
-from usbsync.state.home import state_home
-from usbsync.state.pair import Pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +57,9 @@ def extract(
 
 
 def _find(options: Options, backup_id: str) -> tuple[Backups, Backup]:
-    found = desktop_meant(options)
-    for phone, backup in kept(options):
-        if backup.id == backup_id:
-            return Backups(Pair(state_home(options.environ), str(found.collection), phone)), backup
+    for backups in map(Backups, pairs_of(options)):
+        if backups.has(backup_id):
+            return backups, backups.get(backup_id)
     raise UsageError(f"there is no backup {backup_id!r}", hint="usbsync backups lists them")
 
 

@@ -1,4 +1,8 @@
-"""Backups: what was replaced or deleted, one folder per apply, complete once its manifest is there."""
+"""Backups: what was replaced or deleted, one folder per apply, complete once its manifest is there.
+
+Until then, and again while it is being removed, a file beside the folder says so: only what has one is ever swept. A
+folder with neither is one whose manifest was lost, and holds what somebody may want.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from usbsync.errors import DamagedData, UsageError
+from usbsync.errors import DamagedData, NewerState, UsageError
 from usbsync.state.files import (
     fsync_file,
     fsync_folder,
@@ -31,6 +35,7 @@ MAX_BYTES = 10 << 30
 
 _VERSION = 1
 _MANIFEST = "manifest.json"
+_UNFINISHED = ".unfinished"
 _ID = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ(-\d{1,6})?", re.ASCII)
 _WHEN = "%Y-%m-%dT%H-%M-%SZ"
 
@@ -84,9 +89,11 @@ class Backups:
         Raises UsageError when the id is none of ours or names a backup that is complete.
         """
         path = self._path(id_ or self.fresh_id())
-        if (path / _MANIFEST).exists():
+        if (path / _MANIFEST).exists() or _is_orphan(path):
             raise UsageError(f"the backup {path.name} is complete and is not written to again")
         self.pair.create()
+        private_folder(self.folder)
+        _mark_unfinished(path)
         for side in ("desktop", "phone"):
             private_folder(path / side)
         return path
@@ -104,15 +111,23 @@ class Backups:
         rows = {name: [file.size, file.sha256] for name, file in files.items()}
         written = {"note": note, "facts": dict(facts or {}), "files": rows}
         write_record(path / _MANIFEST, written, version=_VERSION)
+        _marker(path).unlink(missing_ok=True)
         return self.get(id_)
 
     def get(self, id_: str) -> Backup:
         """Return one backup; UsageError when there is no complete one of this id, DamagedData when it is garbled."""
         path = self._path(id_)
-        record = read_record(path / _MANIFEST, version=_VERSION)
-        if record is None:
-            raise UsageError(f"there is no backup {id_}", hint="usbsync backups lists them")
-        return _backup(path, record)
+        if _is_orphan(path):
+            raise damaged(path / _MANIFEST, "it is missing", hint=_way_on(path))
+        try:
+            record = read_record(path / _MANIFEST, version=_VERSION)
+            if record is None:
+                raise UsageError(f"there is no backup {id_}", hint="usbsync backups lists them")
+            return _backup(path, record)
+        except NewerState:
+            raise
+        except DamagedData as error:
+            raise DamagedData(str(error), hint=_way_on(path)) from error
 
     def list(self) -> tuple[Backup, ...]:
         """List the complete backups, newest first; incomplete and garbled ones are not offered."""
@@ -121,8 +136,17 @@ class Backups:
 
     def newest_id(self) -> str | None:
         """Return the id of the newest backup that was completed, be it garbled since or not."""
-        ids = [id_ for id_ in self._ids() if (self.folder / id_ / _MANIFEST).exists()]
+        ids = [id_ for id_ in self._ids() if not _is_unfinished(self.folder / id_)]
         return max(ids, key=_order, default=None)
+
+    def has(self, id_: str) -> bool:
+        """Whether there is something of this id, readable or not."""
+        return id_ in self._ids()
+
+    def unreadable(self) -> tuple[Path, ...]:
+        """Name the folders that cannot be offered: neither complete backups nor leavings of ours. They are kept."""
+        ids = [id_ for id_ in self._ids() if not self._offered(id_)]
+        return tuple(self.folder / id_ for id_ in sorted(ids) if not _is_unfinished(self.folder / id_))
 
     def verify(self, backup: Backup) -> None:
         """Read every file of a backup; DamagedData names those that are missing or changed."""
@@ -130,7 +154,8 @@ class Backups:
         if bad:
             listed = ", ".join(sorted(bad)[:5])
             raise DamagedData(
-                f"the backup {backup.id} is damaged: {len(bad)} of its files are not whole ({listed})"
+                f"the backup {backup.id} is damaged: {len(bad)} of its files are not whole ({listed})",
+                hint=_way_on(backup.path),
             )
 
     def prune(
@@ -148,13 +173,17 @@ class Backups:
 
     def sweep(self, *, using: Collection[str] = ()) -> None:
         """Remove what never became a backup, but for those in use by a journal; only under the lock."""
-        for id_ in set(self._ids()) - set(using):
-            if not (self.folder / id_ / _MANIFEST).exists():
-                _remove(self.folder / id_)
+        for marker in self.folder.glob(f"*{_UNFINISHED}"):
+            path = marker.with_suffix("")
+            if not _is_id(path.name) or path.name in using:
+                continue
+            if _is_unfinished(path):
+                _remove(path)
+            marker.unlink(missing_ok=True)
 
     def drop(self, id_: str) -> None:
         """Remove one backup, complete or not; no error where there is none."""
-        if (path := self._path(id_)).exists():
+        if (path := self._path(id_)).exists() or _marker(path).exists():
             _remove(path)
 
     def _ids(self) -> tuple[str, ...]:
@@ -244,8 +273,34 @@ def _measured(path: Path) -> dict[str, BackedUp]:
     return files
 
 
-def _remove(path: Path) -> None:
+def _marker(path: Path) -> Path:
+    return path.with_name(f"{path.name}{_UNFINISHED}")
+
+
+def _mark_unfinished(path: Path) -> None:
     with speaking(path):
-        (path / _MANIFEST).unlink(missing_ok=True)  # first: what is half removed must not be offered
-        fsync_folder(path)
-        shutil.rmtree(path)
+        _marker(path).touch(mode=0o600)
+        fsync_folder(path.parent)
+
+
+def _is_unfinished(path: Path) -> bool:
+    return _marker(path).exists() and not (path / _MANIFEST).exists()
+
+
+def _is_orphan(path: Path) -> bool:
+    """Whether a backup was there, and its manifest was lost since."""
+    return path.exists() and not (path / _MANIFEST).exists() and not _marker(path).exists()
+
+
+def _way_on(path: Path) -> str:
+    return f"usbsync backups lists those that can be read; what is left of this one is kept in {path}"
+
+
+def _remove(path: Path) -> None:
+    _mark_unfinished(path)
+    with speaking(path):
+        if path.is_dir():
+            (path / _MANIFEST).unlink(missing_ok=True)  # first: what is half removed must not be offered
+            fsync_folder(path)
+            shutil.rmtree(path)
+        _marker(path).unlink(missing_ok=True)
