@@ -331,6 +331,7 @@ class Says:
     features: frozenset[str] = V2 | {"stat_v2"}
     name: str = "says"
     lanes: int = 1
+    shares_link: bool = True
 
     def open(self, service: bytes, seconds: float) -> Played:
         if service.startswith(b"sync:"):

@@ -69,6 +69,7 @@ class Stubborn:
     name = "stubborn"
     features = frozenset[str]()
     lanes = 1
+    shares_link = True
 
     def __init__(self) -> None:
         self.asked = 0

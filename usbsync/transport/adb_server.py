@@ -72,6 +72,11 @@ class Server:
         """Each stream waits for the phone after every packet, so that one alone leaves the cable idle (lanes.py)."""
         return 2
 
+    @property
+    def shares_link(self) -> bool:
+        """Each stream is a socket of its own."""
+        return False
+
     def open(self, service: bytes, seconds: float) -> SocketStream:
         """Open a service on the phone; a server or phone that was there before, and is not now, is PhoneGone."""
         try:

@@ -139,8 +139,13 @@ class Streams:
 
     @property
     def lanes(self) -> int:
-        """One fills the link, and one thread at a time has it."""
-        return 1
+        """The phone writes small files slower than they come, and with two streams on two of its cores."""
+        return 2
+
+    @property
+    def shares_link(self) -> bool:
+        """There is one, and no threads."""
+        return True
 
     def open(self, service: bytes, seconds: float) -> Stream:
         """Open a service; PhoneRefused when the phone closes it at once."""

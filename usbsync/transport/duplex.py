@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from contextlib import suppress
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from usbsync.errors import PhoneGone
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
 T = TypeVar("T")
 
@@ -50,7 +51,11 @@ class Opener(Protocol):
 
     @property
     def lanes(self) -> int:
-        """How many streams are worth having at once; each of more than one may have a thread of its own."""
+        """How many streams are worth having at once."""
+
+    @property
+    def shares_link(self) -> bool:
+        """Whether its streams share one link, which one thread at a time has; else each may have its own thread."""
 
     def open(self, service: bytes, seconds: float) -> Duplex:
         """Open a service (`sync:`, `shell,v2,raw:...`); PhoneRefused when the phone will not."""
@@ -94,37 +99,67 @@ class Inbox:
         return first[:most]
 
 
-def converse(
-    stream: Duplex,
-    out: Iterator[bytes | memoryview],
-    answers: Generator[int, memoryview, T],
-    *,
-    patience: float,
-    seconds: float | None = None,
-) -> T:
-    """Send what `out` gives while feeding `answers` what comes; return what `answers` returns.
+class Conversation(Generic[T]):
+    """What `out` gives is sent while `answers` is fed what comes, step by step.
 
     `out` may give b"" when it has nothing to send before more answers came, and the same buffer again and again: it is
-    asked for more when all of it is sent. `answers` yields how many bytes it
-    needs next, below zero where more than these are welcome. Raises PhoneGone after `patience` seconds of silence, after `seconds` in all, and when the stream ends
-    before `answers` does.
+    asked for more when all of it is sent. `answers` yields how many bytes it needs next, below zero where more than
+    these are welcome.
+    """
+
+    def __init__(
+        self, stream: Duplex, out: Iterator[bytes | memoryview], answers: Generator[int, memoryview, T]
+    ) -> None:
+        self._stream = stream
+        self._out = out
+        self._answers = answers
+        self._inbox = Inbox()
+        self._pending = memoryview(b"")
+        self._need: int | None = None
+
+    def step(self, seconds: float) -> None:
+        """Wait until something moves, `seconds` at most; StopIteration with what `answers` returned at the end.
+
+        Raises PhoneGone after that long a silence, and when the stream ends before `answers` does.
+        """
+        need = next(self._answers) if self._need is None else self._need
+        while (piece := self._inbox.take(need)) is not None:
+            need = self._answers.send(piece)
+        self._need = need
+        pending = self._pending or memoryview(next(self._out, b""))
+        sent, got = self._stream.exchange(pending, seconds)
+        if not sent and not got:
+            raise PhoneGone("the phone ended the conversation early, or the link was lost")
+        self._pending = pending[sent:]
+        self._inbox.put(got)
+
+
+def converse(talk: Conversation[T], *, patience: float, seconds: float | None = None) -> T:
+    """Hold a conversation to its end, and return what came of it.
+
+    Raises PhoneGone after `patience` seconds of silence, after `seconds` in all, and when the stream ends early.
     """
     until = time.monotonic() + seconds if seconds is not None else None
-    inbox, pending = Inbox(), memoryview(b"")
     try:
-        need = next(answers)
         while True:
-            while (piece := inbox.take(need)) is not None:
-                need = answers.send(piece)
-            pending = pending or memoryview(next(out, b""))
-            sent, got = stream.exchange(pending, _left(patience, until))
-            if not sent and not got:
-                raise PhoneGone("the phone ended the conversation early, or the link was lost")
-            pending = pending[sent:]
-            inbox.put(got)
+            talk.step(_left(patience, until))
     except StopIteration as end:
         result: T = end.value
         return result
+
+
+def converse_by_turns(talks: Iterable[Conversation[None]], *, patience: float) -> None:
+    """Hold several conversations over one link, a step of each in turn; raises as `converse`.
+
+    One that waits lets the others wait, whose streams are full of what they were told: the phone works on at all of them.
+    """
+    talking = deque(talks)
+    while talking:
+        with suppress(StopIteration):
+            talking[0].step(patience)
+            talking.rotate(-1)
+            continue
+        talking.popleft()
 
 
 def _left(patience: float, until: float | None) -> float:

@@ -2,7 +2,8 @@
 
 An adb server keeps each stream waiting for the phone's word after every packet of at most 1 MiB: over USB 2 a single stream
 of small files reaches three quarters of what the cable carries, two reach all of it. Each has a thread of its own, which
-only ways whose streams share nothing allow (an adb server's sockets; not the direct link, which needs it not).
+only ways whose streams share nothing allow (an adb server's sockets). On the direct link one thread serves both by turns,
+and only for a push: making files is the phone's work, and each stream has a thread there.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TypeVar
 
 from usbsync.transport.base import OnBytes, Pull, Push
-from usbsync.transport.duplex import Opener
+from usbsync.transport.duplex import Opener, converse_by_turns
 from usbsync.transport.sync import Sync
 
 WORTH_IT = 8
@@ -26,13 +27,21 @@ class Lanes:
 
     def __init__(self, opener: Opener, *, patience: float) -> None:
         self.first, *self._more = (Sync(opener, patience=patience) for _ in range(opener.lanes))
+        self._by_turns = opener.shares_link
+        self._patience = patience
 
     def pull(self, wanted: Iterable[Pull], on_bytes: OnBytes) -> None:
         """Copy files from the phone, durable at the end."""
+        if self._by_turns:
+            self.first.pull(wanted, on_bytes)
+            return
         self._deal([*wanted], on_bytes, lambda sync, share, count: sync.pull(share, count))
 
     def push(self, files: Iterable[Push], on_bytes: OnBytes, *, mode: int) -> None:
         """Copy files to the phone."""
+        if self._by_turns:
+            self._push_by_turns([*files], on_bytes, mode)
+            return
         self._deal([*files], on_bytes, lambda sync, share, count: sync.push(share, count, mode=mode))
 
     def close(self) -> None:
@@ -40,10 +49,24 @@ class Lanes:
         for sync in (self.first, *self._more):
             sync.close()
 
+    def _push_by_turns(self, files: Sequence[Push], on_bytes: OnBytes, mode: int) -> None:
+        syncs = self._enough(files)
+        try:
+            converse_by_turns(
+                [sync.pushing(files[at :: len(syncs)], on_bytes, mode=mode) for at, sync in enumerate(syncs)],
+                patience=self._patience,
+            )
+        except BaseException:  # the streams are in the middle of something
+            self.close()
+            raise
+
+    def _enough(self, items: Sequence[object]) -> list[Sync]:
+        return [self.first, *(self._more if len(items) >= WORTH_IT else [])]
+
     def _deal(
         self, items: Sequence[T], on_bytes: OnBytes, move: Callable[[Sync, Sequence[T], OnBytes], None]
     ) -> None:
-        syncs = [self.first, *(self._more if len(items) >= WORTH_IT else [])]
+        syncs = self._enough(items)
         if len(syncs) == 1:
             move(self.first, items, on_bytes)
             return

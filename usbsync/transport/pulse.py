@@ -45,6 +45,11 @@ class Pulsed:
         """The inner opener's."""
         return self.inner.lanes
 
+    @property
+    def shares_link(self) -> bool:
+        """The inner opener's."""
+        return self.inner.shares_link
+
     def open(self, service: bytes, seconds: float) -> PulsedStream:
         """Open a service, which takes a phone that is there but a moment."""
         enough = min(max(seconds, ANSWER), QUIET + ANSWER)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from usbsync.errors import DamagedData, PhoneFailed, PhoneRefused
 from usbsync.transport.base import Completed
-from usbsync.transport.duplex import converse
+from usbsync.transport.duplex import Conversation, converse
 from usbsync.transport.paths import encoded, said, shown
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def run(opener: Opener, command: bytes, *, stdin: bytes = b"", seconds: float) -
         raise PhoneRefused(f"a command of {len(command)} bytes is too long: {said(command, most=60)}...")
     stream = opener.open(b"shell,v2,raw:" + command, seconds)
     try:
-        return converse(stream, _input(stdin), _output(), patience=seconds, seconds=seconds)
+        return converse(Conversation(stream, _input(stdin), _output()), patience=seconds, seconds=seconds)
     finally:
         stream.close()
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeVar
 from usbsync.errors import DamagedData, NoSpace, PhoneFailed, PhoneRefused
 from usbsync.transport import durable
 from usbsync.transport.base import FileInfo, Kind
-from usbsync.transport.duplex import converse
+from usbsync.transport.duplex import Conversation, converse
 from usbsync.transport.folder import kind_of
 from usbsync.transport.paths import checked, checked_name, encoded, said, shown
 
@@ -104,6 +104,10 @@ class Sync:
         pushes = [*files]
         self._talk(_sends(pushes, on_bytes, mode), _statuses(pushes))
 
+    def pushing(self, files: Sequence[Push], on_bytes: OnBytes, *, mode: int) -> Conversation[None]:
+        """Begin a push that somebody else holds to its end, or closes this."""
+        return self._conversation(_sends(files, on_bytes, mode), _statuses(files))
+
     def close(self) -> None:
         """Give the stream up; it is opened again when needed."""
         if self._stream is not None:
@@ -116,12 +120,17 @@ class Sync:
 
     def _talk(self, out: Iterator[bytes | memoryview], answers: Generator[int, memoryview, T]) -> T:
         try:
-            if self._stream is None:
-                self._stream = self._opener.open(b"sync:", self._patience)
-            return converse(self._stream, out, answers, patience=self._patience)
+            return converse(self._conversation(out, answers), patience=self._patience)
         except BaseException:
             self.close()
             raise
+
+    def _conversation(
+        self, out: Iterator[bytes | memoryview], answers: Generator[int, memoryview, T]
+    ) -> Conversation[T]:
+        if self._stream is None:
+            self._stream = self._opener.open(b"sync:", self._patience)
+        return Conversation(self._stream, out, answers)
 
     def _stats(self, paths: Sequence[str]) -> Generator[int, memoryview, list[FileInfo | None]]:
         looks = yield from self._looks(paths)
