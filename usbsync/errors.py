@@ -134,7 +134,10 @@ class DamagedData(UsbsyncError):
     """A collection, state file or listing is not what it must be."""
 
     exit_code = 7
-    hint = "nothing was changed; in Anki or AnkiDroid run Check Database, or restore a backup"
+    hint = (
+        "nothing was changed; in Anki or AnkiDroid run Check Database; or usbsync backups lists older states, "
+        "and usbsync restore ID --side desktop --yes (or --side phone) puts one in its place"
+    )
 
 
 class NewerState(DamagedData):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -82,9 +82,9 @@ def entry(name: str, kind: Kind = Kind.FILE, size: int = 5, mtime: int = 5) -> L
 def each_with(**more: object) -> Lie:
     return twisted(
         lambda found: (
-            [replace(info, **more) for info in found]
+            [info._replace(**more) for info in found]
             if isinstance(found, list)
-            else found and replace(found, **more)
+            else found and found._replace(**more)
         )
     )
 

@@ -109,11 +109,15 @@ def test_a_damaged_collection_is_replaced_and_kept_as_it_is(synced, side, damage
             {"garbage": b"damaged" * 9000, "cut short": whole[: len(whole) // 2], "empty": b""}[damage]
         )
     damaged = path.read_bytes()
-    with pytest.raises(DamagedData):
+    with pytest.raises(DamagedData) as told:
         world.sync()
+    assert "usbsync backups" in told.value.hint
+    assert f"usbsync restore ID --side {side} --yes" in told.value.hint
     assert path.read_bytes() == damaged
-    with pytest.raises(GuardRefused):
+    with pytest.raises(GuardRefused, match="cannot be read") as refused:
         put_back(world, id_, side)
+    assert "keeps everything" not in refused.value.hint
+    assert f"usbsync restore {id_} --side {side} --yes" in refused.value.hint
     put_back(world, id_, side, sure=True)
     assert look(world)[side] == before[side]
     assert not wal_of(path).exists()

@@ -11,7 +11,7 @@ from pathlib import Path
 from usbsync.collection.lock import hold
 from usbsync.collection.snapshot import MAIN, Snapshot, file_fingerprint, fingerprint, take
 from usbsync.core.conflict import Side
-from usbsync.errors import AnkiOpen, Busy, DamagedData, PhoneFailed, UsageError
+from usbsync.errors import AnkiOpen, Busy, DamagedData, PhoneFailed, UnsupportedCollection, UsageError
 from usbsync.media.move import Place
 from usbsync.transport.base import OnBytes, Pull, Transport
 from usbsync.transport.bounds import bounded
@@ -154,8 +154,22 @@ class Held:
 
 
 def held(replica: Replica, raw: Path, scratch: Path) -> Held:
-    """Prove a copied pair and make its snapshot."""
-    return Held(replica, file_fingerprint(raw), take(raw, scratch, replica.side))
+    """Prove a copied pair and make its snapshot; DamagedData says how to go on with that side."""
+    try:
+        return Held(replica, file_fingerprint(raw), take(raw, scratch, replica.side))
+    except UnsupportedCollection:
+        raise
+    except DamagedData as error:
+        raise DamagedData(str(error), hint=_mend(replica.side)) from error
+
+
+def _mend(side: Side) -> str:
+    app = "Anki" if side is Side.DESKTOP else "AnkiDroid"
+    return (
+        f"nothing was changed; run Check Database in {app}; or usbsync backups lists older states, and "
+        f"usbsync restore ID --side {side} --yes puts one in its place (the damaged one is kept in a new backup; "
+        f"the next sync brings what the {side.other} has)"
+    )
 
 
 def snapshots(helds: Mapping[Side, Held]) -> dict[Side, Snapshot]:

@@ -121,13 +121,27 @@ def _guard(meeting: Meeting, backup: Backup, sides: Collection[Side], result: Re
     left = _left(meeting, backup)
     now = {side: meeting.replicas[side].fingerprint() for side in sides if left and side in left}
     used = [side for side, found in now.items() if left and found not in {None, left[side]}]
-    if used:
+    if not used:
+        return
+    again = f"usbsync {_COMMANDS[result]} --yes does it all the same (what is there now is kept in a backup)"
+    if damaged := [side for side in used if _is_damaged(meeting, side)]:
         raise GuardRefused(
-            f"the {' and the '.join(used)} changed since the last sync, and going back takes that back too; "
-            "nothing was changed",
-            hint=f"usbsync {_COMMANDS[result]} --yes does it all the same (a backup is kept); "
-            "usbsync sync keeps everything",
+            f"the {' and the '.join(damaged)} changed since the last sync and cannot be read; nothing was changed",
+            hint=f"{again}; for one side alone usbsync restore {backup.id} --side {damaged[0]} --yes",
         )
+    raise GuardRefused(
+        f"the {' and the '.join(used)} changed since the last sync, and going back takes that back too; "
+        "nothing was changed",
+        hint=f"{again}; usbsync sync keeps everything",
+    )
+
+
+def _is_damaged(meeting: Meeting, side: Side) -> bool:
+    try:
+        _held(meeting.replicas[side], meeting.scratch / f"{side}-looked-at", lambda _count: None, sure=False)
+    except DamagedData:
+        return True
+    return False
 
 
 def _left(meeting: Meeting, backup: Backup) -> Mapping[Side, str] | None:

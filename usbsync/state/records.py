@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 T = TypeVar("T")
+_HINT = (
+    "move that file away (do not delete it yet) and run the command again: what it remembered is begun anew"
+)
 
 
 def write_record(path: Path, record: Mapping[str, object], *, version: int) -> None:
@@ -61,7 +64,7 @@ def part(record: Mapping[str, Any], key: str, kind: type[T], path: Path) -> T:
 def damaged(path: Path, why: str, *, hint: str | None = None) -> DamagedData:
     """Make the error for a state file that is not what we wrote."""
     return DamagedData(
-        f"usbsync's own file {path} is damaged: {why}; both collections are untouched", hint=hint
+        f"usbsync's own file {path} is damaged: {why}; both collections are untouched", hint=hint or _HINT
     )
 
 
