@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -169,3 +170,18 @@ def test_a_lock_is_released_when_the_work_fails(pair):
         raise ValueError("work")
     with lock(pair):
         pass
+
+
+def test_what_one_that_was_killed_left_half_written_goes_and_what_others_write_stays(pair):
+    """Killed while it wrote who it is: the next that has the same lock tidies up, and only there."""
+    mortal = "import os, signal\nos.fsync = lambda _file: os.kill(os.getpid(), signal.SIGKILL)\n"
+    pair.create()
+    (pair.home / "locks").mkdir()  # so that the first fsync is the name's
+    command = [sys.executable, "-c", mortal + HOLD, str(pair.home), pair.desktop, pair.phone]
+    assert subprocess.run(command, check=False, stdin=subprocess.DEVNULL).returncode == -signal.SIGKILL
+    (left,) = (pair.home / "locks").glob("*.usbsync-part")
+    others = pair.home / "locks" / ".0123456789abcdef.json.abc.usbsync-part"
+    others.touch()
+    with lock(pair):
+        assert not left.exists()
+    assert others.exists()

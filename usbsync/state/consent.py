@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from usbsync.state.files import private_folder, speaking
+from usbsync.state.files import private_folder, speaking, sweep_temporaries_of
 from usbsync.state.records import damaged, part, read_record, write_record
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def _changing(home: Path) -> Iterator[dict[str, Consent]]:
     """Read, let change, write; one process at a time."""
     folder = private_folder(home / "locks")
     with speaking(folder), FileLock(folder / "phones.lock", mode=0o600):
+        sweep_temporaries_of(home / NAME)
         known = load_consents(home)
         yield known
         write_record(

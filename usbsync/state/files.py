@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import os
 import tempfile
@@ -19,6 +20,7 @@ TEMPORARY = ".usbsync-part"
 """The ending of every temporary file; one that a dead process left is rubbish."""
 
 _BLOCK = 1 << 20
+_PART_OF_NAME = 40  # characters of a file's name that its temporary one has, too
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 
@@ -40,7 +42,9 @@ def durable_write(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _temporary(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
-    handle, name = tempfile.mkstemp(prefix=".", suffix=TEMPORARY, dir=path.parent)  # mkstemp's mode is 0600
+    handle, name = tempfile.mkstemp(
+        suffix=TEMPORARY, prefix=_prefix(path), dir=path.parent
+    )  # mkstemp's mode is 0600
     try:
         with os.fdopen(handle, "wb") as file:
             yield file, Path(name)
@@ -48,6 +52,10 @@ def _temporary(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
         with suppress(OSError):  # the first failure is the one to tell; sweep_temporaries takes what stays
             Path(name).unlink()
         raise
+
+
+def _prefix(path: Path) -> str:
+    return f".{path.name[:_PART_OF_NAME]}."
 
 
 def durable_copy(source: Path, target: Path) -> str:
@@ -103,6 +111,12 @@ def sweep_temporaries(folder: Path) -> None:
     if folder.is_dir():
         for left in folder.glob(f".*{TEMPORARY}"):
             left.unlink(missing_ok=True)
+
+
+def sweep_temporaries_of(path: Path) -> None:
+    """Remove the temporary files of one file; only under the lock of that file."""
+    for left in path.parent.glob(f"{glob.escape(_prefix(path))}*{TEMPORARY}"):
+        left.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from usbsync.errors import Busy, DamagedData, NewerState, UsbsyncError
-from usbsync.state.files import private_folder, speaking
+from usbsync.state.files import private_folder, speaking, sweep_temporaries_of
 from usbsync.state.records import damaged, part, read_record, write_record
 
 if TYPE_CHECKING:
@@ -100,6 +100,8 @@ def _locked(stem: Path, seconds: float) -> Iterator[None]:
     except Timeout:
         raise Busy(f"{_holder(record)} is at work on this phone or this collection") from None
     try:
+        with suppress(OSError):  # of one that was killed while it wrote its name here
+            sweep_temporaries_of(record)
         since = datetime.now(UTC).isoformat(timespec="seconds")
         write_record(record, {"pid": os.getpid(), "since": since}, version=_VERSION)
         yield
