@@ -105,3 +105,20 @@ def test_it_is_said_and_nothing_is_lost(ready, disk, blind, monkeypatch, capsys,
             break
     record_property("outcomes", dict(outcomes))
     assert outcomes["full disk: old/old"]
+
+
+@pytest.mark.parametrize(("disk", "code"), [("desktop", 2), ("phone", 6), ("home", 2)])
+def test_a_disk_that_may_only_be_read_is_named(ready, disk, code, monkeypatch, capsys) -> None:
+    world = ready.again()
+    program = Program(world, monkeypatch, capsys)
+    mount = ["mount", "-o", "remount,ro", world.root / disk]
+    subprocess.run(mount, check=True, capture_output=True)
+    try:
+        said = program.run("sync", code=code)
+    finally:
+        subprocess.run([*mount[:2], "remount,rw", mount[3]], check=True, capture_output=True)
+    assert str(world.root / disk) in said
+    assert "Read-only" in said
+    assert ".usbsync" not in said
+    assert standing(ready) == "old/old"
+    comes_through(ready)

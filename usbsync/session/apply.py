@@ -11,15 +11,15 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from usbsync.core.conflict import Side
 from usbsync.core.media import Add, Delete, MediaPlan, Replace
-from usbsync.errors import Busy, NoSpace, PhoneFailed, PhoneGone, UsbsyncError
+from usbsync.errors import Busy, NoSpace, PhoneFailed, PhoneGone, PhoneRefused, UsbsyncError
 from usbsync.media.move import backup_media, bytes_to_lose, bytes_to_move, check_targets, fetch, steps
 from usbsync.session.journal import NONE, Cut, SideRecord, write_cut
 from usbsync.session.meet import PENDING, WORK, Meeting
@@ -73,7 +73,8 @@ def apply(meeting: Meeting, work: Work, talk: Talk) -> str:
         try:
             on_bytes = talk.stage("copying what is new, and what it replaces", _bytes_to_copy(work))
             facts = back_up(meeting, work, folder, on_bytes)
-            _stage(meeting, work, on_bytes)
+            with _in_words(meeting):
+                _stage(meeting, work, on_bytes)
             # not before: a backup of which nothing came would be offered for undo
             backups.finish(folder.name, note=work.note, facts=facts)
             for replica in meeting.replicas.values():
@@ -248,6 +249,31 @@ def _stage(meeting: Meeting, work: Work, on_bytes: OnBytes) -> None:
     for side in (*work.new, *work.gone):
         with filling(on_bytes, _bytes_for(work, side)) as counted:
             _stage_collection(meeting, work, side, counted)
+
+
+@contextmanager
+def _in_words(meeting: Meeting) -> Iterator[None]:
+    """Say which folder may not be written, not which file of ours could not be."""
+    try:
+        yield
+    except PhoneRefused as error:
+        for side, replica in meeting.replicas.items():
+            if reason := _forbidden(replica):
+                where = replica.local.parent if replica.local else replica.folder
+                raise PhoneRefused(
+                    f"the {side}'s folder {where} cannot be written to ({reason}); nothing was changed",
+                    hint="make that folder writable, then run the command again",
+                ) from error
+        raise
+
+
+def _forbidden(replica: Replica) -> str | None:
+    """Return a side's own words for that its folder may not be written; None where it may."""
+    try:
+        replica.transport.make_folder(replica.place.stage)
+    except PhoneRefused as error:
+        return str(error).rpartition(": ")[2]
+    return None
 
 
 def _stage_collection(meeting: Meeting, work: Work, side: Side, on_bytes: OnBytes) -> None:
