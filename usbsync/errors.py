@@ -72,6 +72,12 @@ class AnkiOpen(Busy):
     hint = "close Anki and run the command again"
 
 
+class AtWork(Busy):
+    """Another usbsync is at work on this phone or this collection."""
+
+    hint = "wait until it is done, then run the command again"
+
+
 class AppRunning(Busy):
     """AnkiDroid is running and did not stop."""
 

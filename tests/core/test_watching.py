@@ -10,6 +10,7 @@ import pytest
 from usbsync.core.watching import (
     BACKOFF,
     LONGEST_BACKOFF,
+    REPLUG,
     TRIES,
     Allowed,
     AnkiClosed,
@@ -27,6 +28,7 @@ from usbsync.core.watching import (
     Topic,
     Why,
     came,
+    forgotten,
     next_due,
     step,
 )
@@ -87,14 +89,16 @@ def test_a_sync_that_runs_is_not_begun_again_and_ends_by_its_own_end():
     for phone, event, after, actions in ALL:
         if phone.standing is Standing.SYNCING and event not in OF_A_SYNC:
             assert Sync() not in actions
-            assert after.standing in {Standing.SYNCING, Standing.UNASKED}
+            assert after.standing in {Standing.SYNCING, Standing.UNASKED, Standing.LEFT}
+            assert (after.standing is Standing.LEFT) == (event == Left())
 
 
 def test_who_was_not_allowed_is_never_synced_before_somebody_says_so():
     for phone, event, after, actions in ALL:
         if phone.standing is Standing.UNASKED:
             assert Sync() not in actions
-            assert after.standing is (Standing.DUE if event == Allowed() else Standing.UNASKED)
+            wanted = {Allowed(): Standing.DUE, Left(): Standing.LEFT}.get(event, Standing.UNASKED)
+            assert after.standing is wanted
 
 
 def test_nothing_is_told_twice_but_what_was_done():
@@ -120,7 +124,7 @@ def test_never_busy_after_a_tick_nothing_is_due_at_once():
 def test_whatever_happened_a_phone_that_may_be_synced_is_once_anki_closes():
     """The liveness beside the safety above."""
     for phone, _event, after, _actions in ALL:
-        if after.standing in {Standing.SYNCING, Standing.UNASKED}:
+        if after.standing in {Standing.SYNCING, Standing.UNASKED, Standing.LEFT}:
             continue
         later, _ = step(after, AnkiClosed(changed=True), LATE)
         _, actions = step(later, Tick(), LATE * 2)
@@ -159,11 +163,33 @@ def test_failures_are_tried_again_later_each_time_and_not_for_ever(why):
 @pytest.mark.parametrize("why", Why)
 def test_a_cable_pulled_in_the_middle_is_told_once_it_is_out(why):
     phone, _ = came(0.0, allowed=True, known=True, anki_open=False)
-    assert step(phone, Left(), 0.0)[1] == ()
+    assert forgotten(step(phone, Left(), 0.0)[0])
     phone, _ = step(phone, Tick(), 1.0)
     phone, actions = step(phone, Failed(why), 1.0)
-    assert (actions == ()) == (why in {Why.CABLE, Why.PASSING})
-    assert step(phone, Left(), 1.1)[1] == ((Tell(Topic.CUT),) if why is Why.CABLE else ())
+    assert (actions == ()) == (why in {Why.CABLE, Why.PASSING, Why.AT_WORK})
+    phone, actions = step(phone, Left(), 1.1)
+    assert actions == ()  # it may be back at once: a reset of its port
+    assert forgotten(phone) == (why is not Why.CABLE)
+    assert next_due({"p": phone}) == (1.1 + REPLUG if why is Why.CABLE else None)
+    assert step(phone, Tick(), 1.0 + REPLUG) == (phone, ())
+    phone, actions = step(phone, Tick(), 1.2 + REPLUG)
+    assert actions == ((Tell(Topic.CUT),) if why is Why.CABLE else ())
+    assert forgotten(phone)
+
+
+def test_a_phone_that_left_moves_no_more():
+    for phone, event, after, actions in ALL:
+        if phone.standing is Standing.LEFT and event != Tick():
+            assert (after, actions) == (phone, ())
+
+
+def test_who_is_at_work_on_it_is_waited_for_without_a_word_and_for_as_long_as_it_takes():
+    phone, _ = came(0.0, allowed=True, known=True, anki_open=False)
+    for _ in range(TRIES * 2):
+        now = phone.due
+        phone, _ = step(phone, Tick(), now)
+        phone, actions = step(phone, Failed(Why.AT_WORK), now)
+        assert (phone.standing, actions) == (Standing.DUE, ())
 
 
 def test_a_strange_phone_is_told_of_once_ever():

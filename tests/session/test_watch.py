@@ -18,12 +18,14 @@ from usbsync.collection.lock import hold, is_open
 from usbsync.core.watching import LONGEST_BACKOFF, Standing, Topic
 from usbsync.device.watch import Hint, Wakers, _tell, mounted
 from usbsync.errors import DamagedData, PhoneGone, PhoneUnauthorized
+from usbsync.session import meet
 from usbsync.session.consent import answer, revoke
 from usbsync.session.report import Report, Result
 from usbsync.session.sync import sync
 from usbsync.session.watch import Watch
 from usbsync.state.consent import NAME, Answer
 from usbsync.state.home import state_home
+from usbsync.state.pair import Pair, lock
 from usbsync.transport.ways import Seen, State
 
 HOLD = "import sys; from anki.collection import Collection; c = Collection(sys.argv[1]); print('open', flush=True); sys.stdin.readline(); c.close()"
@@ -92,7 +94,7 @@ class Scene:
         """Go on until nothing is due."""
         for _ in range(40):
             if self.plugs.hints.empty() and not any(
-                phone.standing is Standing.DUE for phone in self.watch.phones.values()
+                phone.standing in {Standing.DUE, Standing.LEFT} for phone in self.watch.phones.values()
             ):
                 return
             self.clock.ahead += LONGEST_BACKOFF
@@ -293,6 +295,41 @@ def test_a_cable_pulled_in_mid_sync_is_told_and_the_next_plug_finishes(scene):
     scene.plugs.plug(scene.name)
     scene.settle()
     assert scene.topics() == [Topic.CUT, Topic.DONE]
+
+
+def test_a_phone_whose_port_was_reset_was_not_unplugged(scene):
+    """libmtp resets the port of every phone that it looks at."""
+
+    def reset(_options, _talk):
+        scene.plugs.unplug(scene.name)
+        scene.outcome = sync
+        raise PhoneGone("gone")
+
+    scene.outcome = reset
+    edit(scene.world.desktop)
+    scene.plugs.plug(scene.name)
+    while scene.name in scene.plugs.phones:
+        scene.clock.ahead += 1.0
+        scene.watch.turn(most=0.01)
+    scene.watch.turn(most=0.01)
+    scene.plugs.plug(scene.name)
+    scene.settle()
+    assert scene.topics() == [Topic.DONE]
+
+
+def test_a_sync_by_hand_that_takes_long_is_no_failure(scene, monkeypatch):
+    monkeypatch.setattr(meet, "LOCK_SECONDS", 0.05)
+    with lock(
+        Pair(state_home(scene.options.environ), str(scene.world.desktop), "another phone"), seconds=0.0
+    ):
+        scene.plugs.plug(scene.name)
+        for _ in range(5):
+            scene.clock.ahead += LONGEST_BACKOFF
+            scene.watch.turn(most=0.01)
+        assert scene.topics() == []
+    edit(scene.world.desktop)
+    scene.settle()
+    assert scene.topics() == [Topic.DONE]
 
 
 def test_a_phone_that_asks_is_told_what_to_tap(scene):

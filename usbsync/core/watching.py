@@ -19,6 +19,9 @@ BACKOFF, LONGEST_BACKOFF = 2.0, 300.0
 TRIES = 10
 """After so many failures in a row a phone is left alone until something happens."""
 TELL_AFTER = 3
+REPLUG = 3.0
+"""A phone that left for less was not unplugged: its port was reset (libmtp does that to every phone it looks at)."""
+AT_WORK_AGAIN = 10.0
 
 
 class Standing(StrEnum):
@@ -29,6 +32,7 @@ class Standing(StrEnum):
     WAITING = "waiting"  # for Anki to close
     SYNCING = "syncing"
     RESTING = "resting"  # in step, or nothing that we could do about it
+    LEFT = "left"  # unplugged just now; with `cut`, that is still to be told
 
 
 class Topic(StrEnum):
@@ -48,6 +52,7 @@ class Why(StrEnum):
     ANKI_OPEN = "Anki is open"
     TAP = "the phone waits for a tap"
     CABLE = "the link was lost"
+    AT_WORK = "another usbsync is at work on it"  # which does what this one would
     PASSING = "it may work when it is tried again"
     FINAL = "it will not work by itself"  # a choice, damage, no space
 
@@ -117,7 +122,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """The phone is gone; its state is forgotten after this."""
+    """The phone is gone; its state is forgotten once that is told."""
 
 
 Event: TypeAlias = Allowed | Revoked | Moved | AnkiOpened | AnkiClosed | Tick | Asked | Done | Failed | Left
@@ -149,6 +154,8 @@ def came(now: float, *, allowed: bool, known: bool, anki_open: bool) -> Next:
 
 def step(phone: Phone, event: Event, now: float) -> Next:
     """Return what becomes of a phone, and what is to be done."""
+    if phone.standing is Standing.LEFT:
+        return _gone(phone, now) if event == Tick() else (phone, ())
     match event:
         case AnkiOpened():
             return replace(phone, anki_open=True), ()
@@ -165,14 +172,27 @@ def step(phone: Phone, event: Event, now: float) -> Next:
         case Asked() | Done() | Failed():
             return _of_a_sync(phone, event, now)
         case Left():
-            return _tell(phone, Topic.CUT) if phone.cut and Topic.FAILED not in phone.told else (phone, ())
+            news = phone.cut and not phone.told & {Topic.FAILED, Topic.CUT}
+            return replace(phone, standing=Standing.LEFT, due=now + REPLUG, cut=news), ()
         case _:
             assert_never(event)
 
 
 def next_due(phones: Mapping[str, Phone]) -> float | None:
     """Return the moment at which a Tick is wanted next; None: not before something happens."""
-    return min((phone.due for phone in phones.values() if phone.standing is Standing.DUE), default=None)
+    return min(
+        (
+            phone.due
+            for phone in phones.values()
+            if phone.standing is Standing.DUE or (phone.standing is Standing.LEFT and phone.cut)
+        ),
+        default=None,
+    )
+
+
+def forgotten(phone: Phone) -> bool:
+    """Whether nothing of a phone that left is to be told any more."""
+    return phone.standing is Standing.LEFT and not phone.cut
 
 
 def _of_a_sync(phone: Phone, event: Asked | Done | Failed, now: float) -> Next:
@@ -210,6 +230,10 @@ def _tick(phone: Phone, now: float) -> Next:
     return replace(phone, standing=Standing.SYNCING), (Sync(),)
 
 
+def _gone(phone: Phone, now: float) -> Next:
+    return _tell(replace(phone, cut=False), Topic.CUT) if phone.cut and now >= phone.due else (phone, ())
+
+
 def _done(phone: Phone, *, news: bool) -> Next:
     kept = Standing.RESTING if phone.standing is Standing.SYNCING else phone.standing
     phone = replace(phone, standing=kept, failures=0, cut=False, told=frozenset())
@@ -225,6 +249,8 @@ def _failed(phone: Phone, why: Why, now: float) -> Next:
             return _tell(replace(phone, standing=Standing.WAITING, anki_open=True), Topic.CLOSE_ANKI)
         case Why.FINAL:
             return _tell(replace(phone, standing=Standing.RESTING), Topic.FAILED)
+        case Why.AT_WORK:
+            return _due(phone, now + AT_WORK_AGAIN), ()
         case Why.TAP:
             return _tell(_again(phone, now), Topic.TAP)
         case Why.PASSING | Why.CABLE:

@@ -14,7 +14,7 @@ from pathlib import Path
 from queue import Empty
 
 from usbsync.core import watching as core
-from usbsync.core.watching import Event, Phone, Why
+from usbsync.core.watching import Event, Phone, Standing, Why
 from usbsync.device.desktop import DesktopReplica
 from usbsync.device.detect import SeenPhone
 from usbsync.device.watch import Hint
@@ -93,6 +93,7 @@ class Watch:
         for name in list(self.phones):
             if name in self.phones:
                 self._happens(name, core.Tick())
+        self.phones = {name: phone for name, phone in self.phones.items() if not core.forgotten(phone)}
         self._look_beside()
 
     def _look_beside(self) -> None:
@@ -134,11 +135,11 @@ class Watch:
         before, self._seen = self._seen, self._here()
         for name in [name for name in self.phones if name not in self._seen or name in fresh]:
             self._happens(name, core.Left())
-            del self.phones[name]
+        here = {name for name, phone in self.phones.items() if phone.standing is not Standing.LEFT}
         for name, seen in self._seen.items():
             if not name:
                 self._voice.note(f"a phone is there that this account cannot use ({seen}): usbsync setup")
-            elif name not in self.phones:
+            elif name not in here:
                 self._came(name)
             elif _state(seen) != _state(before.get(name)):
                 self._happens(name, core.Moved())

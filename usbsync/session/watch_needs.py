@@ -12,6 +12,7 @@ from usbsync.device.detect import SeenPhone
 from usbsync.device.watch import Hint
 from usbsync.errors import (
     AnkiOpen,
+    AtWork,
     Busy,
     NoPhone,
     NoSpace,
@@ -92,6 +93,8 @@ def why(error: UsbsyncError) -> Why:
             return Why.ANKI_OPEN
         case PhoneUnauthorized():
             return Why.TAP
+        case AtWork():
+            return Why.AT_WORK
         case NoSpace() | PhoneRefused() | WhichPhone():
             return Why.FINAL
         case PhoneClaimed() | PhoneLocked() | PhoneOffline() | NoPhone() | Busy():

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from usbsync.errors import Busy, DamagedData, NewerState, UsbsyncError
+from usbsync.errors import AtWork, DamagedData, NewerState, UsbsyncError
 from usbsync.state.files import private_folder, speaking, sweep_temporaries_of
 from usbsync.state.records import damaged, part, read_record, write_record
 
@@ -79,7 +79,7 @@ def lock(pair: Pair, *, seconds: float = 0.0) -> Iterator[None]:
     """Keep every other usbsync off both replicas of the pair, waiting this long for one that is at work.
 
     Each replica is locked by itself: two phones must not write to one desktop at a time either. The locks are the
-    operating system's, so one that a dead process left is no obstacle. Raises Busy, naming the holder.
+    operating system's, so one that a dead process left is no obstacle. Raises AtWork, naming the holder.
     """
     deadline = time.monotonic() + seconds
     folder = private_folder(pair.home / "locks")
@@ -98,7 +98,7 @@ def _locked(stem: Path, seconds: float) -> Iterator[None]:
         with speaking(stem):
             guard.acquire()
     except Timeout:
-        raise Busy(f"{_holder(record)} is at work on this phone or this collection") from None
+        raise AtWork(f"{_holder(record)} is at work on this phone or this collection") from None
     try:
         with suppress(OSError):  # of one that was killed while it wrote its name here
             sweep_temporaries_of(record)
