@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
@@ -173,3 +174,49 @@ def test_a_backup_that_cannot_be_read_is_kept_and_named(program) -> None:
         assert f"kept, but it cannot be read: {lost.path}" in said
         for words in (["undo", lost.id], ["restore", lost.id], ["restore", lost.id, "--to", "/nowhere"]):
             assert str(lost.path) in program.run(*words, code=7)
+
+
+def emptied_media(world, side) -> None:
+    for path in media(getattr(world, side)).iterdir():
+        path.unlink()
+
+
+def lost_most(world, side) -> None:
+    with editing(getattr(world, side)) as col:
+        col.remove_notes(note_ids(col))
+        study_one(col, "the only one")
+
+
+def reset(world, side) -> None:
+    place = getattr(world, side)
+    place.unlink()
+    fresh(place, 0)
+
+
+def other_media(world, side) -> None:
+    emptied_media(world, side)
+    put(getattr(world, side), "a holiday", "not Anki's")
+
+
+MISHAPS = {
+    "gone": lambda world, side: getattr(world, side).unlink(),
+    "no media": emptied_media,
+    "other media": other_media,
+    "most notes gone": lost_most,
+    "reset": reset,
+    "damaged": lambda world, side: getattr(world, side).write_bytes(b"damaged" * 999),
+}
+
+
+@SIDES
+@pytest.mark.parametrize("mishap", MISHAPS)
+def test_status_says_what_a_sync_would_say(program, side, mishap) -> None:
+    MISHAPS[mishap](program.world, side)
+    where = ["--phone-dir", "/"]  # a phone without a collection has to be named
+    code, said = program.ended("sync", *where)
+    assert code in {4, 7}
+    refusal = said.removeprefix("error: ")
+    status = program.run("status", *where)
+    assert status.startswith("a choice is needed" if code == 4 else "damaged")
+    assert f"a sync would say: {refusal}" in status
+    assert refusal.startswith(json.loads(program.run("status", "--json", *where))["refused"])

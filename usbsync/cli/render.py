@@ -225,6 +225,8 @@ def render_status(status: Status) -> Text:
         text.append(f"\n  last sync {when:%Y-%m-%d %H:%M}")
         for side in status.changed:
             text.append(f"\n  the {side} changed since")
+    if status.refused:
+        text.append(f"\n  a sync would say: {status.refused}\n  hint: {status.refused.hint}")
     if status.interrupted:
         text.append("\n  an earlier sync was interrupted: usbsync sync finishes it")
     if status.app_running:

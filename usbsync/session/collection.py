@@ -160,12 +160,7 @@ def _merged(
     meeting: Meeting, work: CollectionWork, ancestor: Ancestor, options: Options, talk: Talk
 ) -> CollectionWork:
     """Merge both sides' changes since the ancestor."""
-    if missing := [side for side in Side if side not in work.held]:
-        raise GuardRefused(
-            f"the {missing[0]}'s collection is gone, and was there at the last sync; nothing was changed",
-            hint=f"to bring it back from the other side use --one-way {OneWay.into(missing[0])}; from a backup "
-            f"usbsync restore ID --side {missing[0]} (usbsync backups lists them)",
-        )
+    refuse_gone([side for side in Side if side not in work.held])
     ancestor.check()
     base = take(ancestor.collection, meeting.scratch / "ancestor", "last sync").path
     paths = {side: one.snapshot.path for side, one in work.held.items()}
@@ -173,8 +168,7 @@ def _merged(
     more = level(side, paths, base)
     desktop, phone, context = compare(base, paths[Side.DESKTOP], paths[Side.PHONE])
     if not options.allow_mass_deletion:
-        _guard_against_emptiness(base, paths)
-        _guard(desktop, phone, count_notes(base))
+        refuse_lost(base, paths, desktop, phone)
     for whose, changes in ((Side.DESKTOP, desktop), (Side.PHONE, phone)):
         if said := misdated(whose, changes, int(time.time())):
             talk.note(said)
@@ -218,6 +212,22 @@ def _planned(
     new = {side: as_it_was(work.held[side], path) for side, path in built.items()}
     counts = {side: plan.side(side).counts for side in Side}
     return CollectionWork(work.before, Start.MERGE, work.held, new, counts, plan.conflicts)
+
+
+def refuse_gone(sides: Sequence[Side]) -> None:
+    """Raise GuardRefused where a collection that was there at the last sync is gone."""
+    if sides:
+        raise GuardRefused(
+            f"the {sides[0]}'s collection is gone, and was there at the last sync; nothing was changed",
+            hint=f"to bring it back from the other side use --one-way {OneWay.into(sides[0])}; from a backup "
+            f"usbsync restore ID --side {sides[0]} (usbsync backups lists them)",
+        )
+
+
+def refuse_lost(base: Path, paths: Mapping[Side, Path], desktop: Changes, phone: Changes) -> None:
+    """Raise GuardRefused where a collection is hardly what it was at the last sync, or an older state of it."""
+    _guard_against_emptiness(base, paths)
+    _guard(desktop, phone, count_notes(base))
 
 
 def _guard_against_emptiness(base: Path, paths: Mapping[Side, Path]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from threading import Event
@@ -138,10 +138,32 @@ def _guard(meeting: Meeting, bare: Sequence[Side], had: int) -> None:
 
 def media_alarms(work: MediaWork) -> tuple[Alarm, ...]:
     """Sound the alarm where a side lost most of its files."""
+    present = {side: {*listing.files, *listing.others} for side, listing in work.listings.items()}
+    return _alarms(work.base, present)
+
+
+def refuse_lost_media(
+    meeting: Meeting, base: Collection[str], present: Mapping[Side, Collection[str]]
+) -> None:
+    """Raise GuardRefused where the names that a side has show that it lost its media, or most of it."""
+    if base:
+        _guard(meeting, [side for side, names in present.items() if not names], len(base))
+        refuse_alarms(_alarms(base, present))
+
+
+def refuse_alarms(alarms: Sequence[Alarm]) -> None:
+    """Raise GuardRefused where there are any."""
+    if alarms:
+        raise GuardRefused(
+            f"{'; '.join(map(str, alarms))}; nothing was changed",
+            hint="if that was on purpose, run again with --allow-mass-deletion",
+        )
+
+
+def _alarms(base: Collection[str], present: Mapping[Side, Collection[str]]) -> tuple[Alarm, ...]:
     found: tuple[Alarm, ...] = ()
-    for side, listing in work.listings.items():
-        lost, had = losses(work.base, {*listing.files, *listing.others})
-        found += alarm(side, "media files", lost, had)
+    for side, names in present.items():
+        found += alarm(side, "media files", *losses(base, names))
     return found
 
 

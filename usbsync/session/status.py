@@ -7,9 +7,11 @@ from enum import StrEnum
 from typing import Any
 
 from usbsync.core.conflict import Side
+from usbsync.errors import DamagedData, UsbsyncError
 from usbsync.media.listing import listed
 from usbsync.session.collection import known_fingerprints
 from usbsync.session.meet import Meeting, meet
+from usbsync.session.mishaps import refusal
 from usbsync.session.options import Options
 from usbsync.session.recover import interrupted
 from usbsync.session.replica import Replica
@@ -22,7 +24,8 @@ class State(StrEnum):
 
     IN_STEP = "in step"
     CHANGES = "changes to sync"
-    CHOICE = "a choice is needed"  # a collection that was there is gone
+    CHOICE = "a choice is needed"  # a sync would refuse: what was there is gone
+    DAMAGED = "damaged"  # a sync would find what it cannot read
     NEW = "never synced"
 
 
@@ -37,6 +40,7 @@ class Status:
     interrupted: bool
     desktop: str
     phone: str
+    refused: UsbsyncError | None = None  # what a sync would end with
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that `--json` prints."""
@@ -46,23 +50,31 @@ class Status:
             "last_sync": self.last_sync,
             "app_running": self.app_running,
             "interrupted": self.interrupted,
+            "refused": str(self.refused) if self.refused else None,
+            "hint": self.refused.hint if self.refused else None,
         }
 
 
 def status(options: Options, talk: Talk) -> Status:
-    """Compare both collections with what was remembered, by their bytes where they are."""
+    """Compare both collections with what was remembered, by their bytes, and say what a sync would refuse."""
     with meet(options, talk, dry=True, stop_app=False) as meeting:
         talk.stage("comparing")
         ancestor = meeting.ancestor()
         changed = _changed(meeting, ancestor)
+        running = bool(meeting.app.running())
+        cut = interrupted(meeting.pair)
+        refused = None
+        if ancestor and changed and not running and not cut:  # what an app writes just now is not read
+            refused = refusal(meeting, ancestor, changed)
         return Status(
-            state=_state(meeting, ancestor, changed),
+            state=_state(ancestor, changed, refused),
             changed=changed,
             last_sync=ancestor.when if ancestor else None,
-            app_running=bool(meeting.app.running()),
-            interrupted=interrupted(meeting.pair),
+            app_running=running,
+            interrupted=cut,
             desktop=meeting.names[Side.DESKTOP],
             phone=meeting.names[Side.PHONE],
+            refused=refused,
         )
 
 
@@ -89,9 +101,9 @@ def _media_changed(replica: Replica, side: Side, ancestor: Ancestor) -> bool:
     } or not fresh <= listing.keys()
 
 
-def _state(meeting: Meeting, ancestor: Ancestor | None, changed: tuple[Side, ...]) -> State:
+def _state(ancestor: Ancestor | None, changed: tuple[Side, ...], refused: UsbsyncError | None) -> State:
     if ancestor is None:
         return State.NEW
-    if any(replica.transport.stat(replica.collection) is None for replica in meeting.replicas.values()):
-        return State.CHOICE
+    if refused:
+        return State.DAMAGED if isinstance(refused, DamagedData) else State.CHOICE
     return State.CHANGES if changed else State.IN_STEP

@@ -9,11 +9,11 @@ from typing import Any
 
 from usbsync.core.conflict import Side
 from usbsync.core.first import Start
-from usbsync.errors import Busy, DamagedData, GuardRefused
+from usbsync.errors import Busy, DamagedData
 from usbsync.session.apply import Work, apply, conclude, unstage_media
 from usbsync.session.collection import CollectionWork, collection_work
 from usbsync.session.conflicts import conflict_facts
-from usbsync.session.media import MediaWork, media_alarms, media_work, no_media
+from usbsync.session.media import MediaWork, media_alarms, media_work, no_media, refuse_alarms
 from usbsync.session.meet import Meeting, meet
 from usbsync.session.options import Options
 from usbsync.session.recover import interrupted, recover
@@ -40,7 +40,8 @@ def sync(options: Options, talk: Talk, *, dry: bool = False) -> Report:
         collection = collection_work(meeting, ancestor, options, talk, clock)
         with clock.stage("media"):
             media = media_work(meeting, ancestor, options, talk) if options.media else no_media(ancestor)
-        _guard(media, options)
+        if not options.allow_mass_deletion:
+            refuse_alarms(media_alarms(media))
         backup = None
         if not dry:
             with clock.stage("apply"):
@@ -59,15 +60,6 @@ def _ancestor(meeting: Meeting, options: Options) -> Ancestor | None:
             ancestor.check()
         return ancestor
     return None
-
-
-def _guard(media: MediaWork, options: Options) -> None:
-    alarms = media_alarms(media)
-    if alarms and not options.allow_mass_deletion:
-        raise GuardRefused(
-            f"{'; '.join(map(str, alarms))}; nothing was changed",
-            hint="if that was on purpose, run again with --allow-mass-deletion",
-        )
 
 
 def _carry_out(
