@@ -67,7 +67,14 @@ def consents(pair: Pair) -> Path:
 
 
 def passed(pair: Pair) -> Path:
-    state = {"kind": "given", "mark": None, "state": as_record(ancestor(pair.folder))}
+    state = {
+        "kind": "given",
+        "mark": None,
+        "state": as_record(ancestor(pair.folder)),
+        "holds": ["sent 1.5"],
+        "aside": False,
+        "own": "passed-x.anki2",
+    }
     write_record(pair.create() / "passed.json", {"states": [state]}, version=1)
     return pair.folder / "passed.json"
 

@@ -25,6 +25,8 @@ from usbsync.core.shape import FIELD_ID, TEMPLATE_ID, Part, part_id
 from usbsync.core.unicase import unicase
 from usbsync.core.units import FIRST_TIMESTAMP
 
+TRANSLATED = "translated.anki2"
+"""The phone's collection in the desktop's ids, in the scratch folder."""
 _DAY = 86_400
 _LAST_DAY_STUDIED, _NORMAL, _CONFIG_ID, _KIND = (
     3,
@@ -44,7 +46,7 @@ def acquaint(
     The side named as the lesser has the old schema 11: what it cannot hold counts as common too.
     """
     scratch.mkdir(parents=True, exist_ok=True)
-    translated, common = scratch / "translated.anki2", scratch / "common.anki2"
+    translated, common = scratch / TRANSLATED, scratch / "common.anki2"
     shutil.copyfile(phone, translated)
     with opened(translated, {"d": desktop}) as col, col.transaction():
         _translate(col, now_ms)

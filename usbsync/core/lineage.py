@@ -53,8 +53,11 @@ class Evidence:
     """What is known of one state and of the two collections that are to be merged."""
 
     kind: Kind
-    mark: str | None  # that an answer was marked with
-    phone_mark: str | None  # that the phone's collection carries: of the answer it imported last
+    mark: str | None  # an answer's own; of another state that of the answer which the phone had imported last
+    phone_mark: str | None  # that the phone's collection carries now
+    held: (
+        bool | None
+    )  # whether the answer that this names was made of the state; None: it is not known any more
     phone: Trace
     desktop_keeps: bool  # whether the desktop holds the state's reviews, and its notes but for deleted ones
 
@@ -63,14 +66,17 @@ def descends(evidence: Evidence) -> bool:
     """Say whether both collections are proven to descend from a state.
 
     A phone that reviewed after an answer was written, without importing it, may by chance have touched again all that
-    the answer changed: only the mark proves an import. What a phone gave needs none. An undone sync, or a restored backup,
-    took the state from the desktop again: then its reviews or notes are missing there.
+    the answer changed: only the mark proves an import, of the answer and of all that it was made of. What a phone gave
+    needs none, but a phone that imported an older answer since has lost it. A restored backup took the state from the
+    desktop again: then its reviews or notes are missing there.
     """
     if not evidence.desktop_keeps:
         return False
-    if evidence.kind is Kind.SENT:
+    if evidence.held or (evidence.kind is Kind.SENT and evidence.mark == evidence.phone_mark):
         # time is no witness against the mark: what was stamped by a clock that is ahead looks newer than work done since
-        return evidence.mark is not None and evidence.mark == evidence.phone_mark and evidence.phone.complete
+        return evidence.phone_mark is not None and evidence.phone.complete
+    if evidence.kind is Kind.SENT or (evidence.held is False and evidence.mark != evidence.phone_mark):
+        return False
     return evidence.phone.whole
 
 

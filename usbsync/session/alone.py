@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from usbsync.core.conflict import Side
 from usbsync.device.ankidroid import PhoneReplica
@@ -16,8 +17,8 @@ from usbsync.session.desktop import desktop_meant, home_of
 from usbsync.session.looks import Looks
 from usbsync.session.meet import LOCK_SECONDS, Meeting, closing, desktop_replica, scratch_folder
 from usbsync.session.options import Options
-from usbsync.session.passing import before_undone
 from usbsync.session.replica import Replica
+from usbsync.session.standing import facts, go_back, standing
 from usbsync.state.ancestor import Ancestor, forget, load_ancestor
 from usbsync.state.files import speaking
 from usbsync.state.home import state_home
@@ -47,21 +48,27 @@ class AloneMemory:
 
     def load(self) -> Ancestor | None:
         """Return the newest state that was passed: what the desktop held then is known by it."""
-        states = load_passed(self.pair)
+        states = standing(self.pair)
         return states[0].state if states else None
 
     def keep(self, new: Ancestor | None) -> None:
-        """Forget what an undo, or a collection that replaces the desktop's, takes from it."""
+        """Set aside what an undo takes from the desktop, or forget what a collection in its place does."""
         if self.outlived:
             forget_states(self.pair, self.outlived)
-            return
-        states = load_passed(self.pair)
-        if states:
-            keep_passed(self.pair, before_undone(states, new))
+        else:
+            go_back(self.pair, new)
 
     def phone_media(self) -> Mapping[str, str] | None:
         """Nothing is known of them."""
         return {}
+
+    def older_media(self) -> Mapping[str, frozenset[str]]:
+        """Nothing is known of them."""
+        return {}
+
+    def facts(self) -> Mapping[str, Any]:
+        """Return what stands now."""
+        return facts(self.pair)
 
 
 def states_of(pair: Pair) -> Iterator[tuple[Pair, Ancestor]]:
@@ -69,7 +76,7 @@ def states_of(pair: Pair) -> Iterator[tuple[Pair, Ancestor]]:
     for other in known_pairs(pair.home):
         if other.desktop == pair.desktop:
             with suppress(DamagedData):
-                yield from ((other, each.state) for each in load_passed(other))
+                yield from ((other, each.state) for each in standing(other))
             with suppress(DamagedData):
                 if state := load_ancestor(other):
                     yield other, state

@@ -194,7 +194,8 @@ def back_up(meeting: Meeting, work: Work, folder: Path, on_bytes: OnBytes) -> di
         _link(held.snapshot.raw, folder / side / "collection.anki2")
         if held.snapshot.wal:
             _link(held.snapshot.wal, folder / side / "collection.anki2-wal")
-    facts: dict[str, Any] = {**work.facts, "media": _media_facts(work.media), **_lacked(meeting, work)}
+    facts: dict[str, Any] = {**work.facts, **meeting.memory.facts()}
+    facts |= {"media": _media_facts(work.media), **_lacked(meeting, work)}
     if work.old is not None:
         _link(work.old.collection, folder / "ancestor.anki2")
         facts["ancestor"] = as_record(work.old)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from usbsync.collection.descent import keeps, marks_of, readable, trace
 from usbsync.collection.snapshot import Snapshot, take
 from usbsync.core.conflict import Side
-from usbsync.core.lineage import Evidence, base
+from usbsync.core.lineage import Evidence, Kind, base
 from usbsync.session.memory import PairMemory
 from usbsync.session.replica import Replica
 from usbsync.state.ancestor import Ancestor
@@ -23,10 +24,10 @@ BROUGHT = "brought"
 """The media of an answer, in the notes of its state: name -> what the phone had before, as SHA-1."""
 
 
-def copied(replica: Replica, scratch: Path) -> Snapshot:
-    """Copy one side's collection to be looked into."""
+def copied(replica: Replica, scratch: Path, base: Path | None = None) -> Snapshot:
+    """Copy one side's collection to be looked into; `base` is what it is probably like."""
     with replica.still():
-        raw = replica.fetch(scratch / "raw", lambda _count: None)
+        raw = replica.fetch(scratch / "raw", lambda _count: None, base)
     return take(raw, scratch, replica.side)
 
 
@@ -36,23 +37,69 @@ def marks_in(snapshot: Snapshot) -> Mapping[str, str]:
     return marks_of(Path(shutil.copyfile(original, original.with_name("marks.anki2"))))
 
 
+@dataclass(frozen=True, slots=True)
+class Common:
+    """The state that two collections both descend from."""
+
+    passed: Passed
+    older: tuple[Passed, ...]  # those known from before it, newest first
+    in_own_ids: bool  # whether the phone's collection has not the state's ids, but those that it came with
+
+
 def common_state(
-    states: Sequence[Passed], phone: Path, desktop: Path, marks: Mapping[str, str], whose: str, scratch: Path
-) -> Passed | None:
-    """Return the newest of these states, newest first, that two scratch copies are both proven to descend from."""
+    known: Sequence[Passed], phone: Path, desktop: Path, marks: Mapping[str, str], whose: str, scratch: Path
+) -> Common | None:
+    """Return the newest of these states, newest first, that two scratch copies are both proven to descend from.
+
+    What an undo took from the desktop tells only what an answer was made of.
+    """
+    mark = marks.get(whose)
+    imported = _answer(known, mark)
+
+    def held(passed: Passed) -> bool | None:
+        return passed.name in imported.holds if imported else None
 
     def evidence(passed: Passed) -> Evidence:
         passed.state.check()
         state = readable(passed.state.collection, scratch / passed.state.sha256)
+        own = readable(passed.own, scratch / passed.own.stem) if passed.own and not held(passed) else state
         return Evidence(
             kind=passed.kind,
-            mark=passed.mark,
-            phone_mark=marks.get(whose),
-            phone=trace(phone, state, passed.state.when),
+            mark=_mark(passed, whose, scratch),
+            phone_mark=mark,
+            held=held(passed),
+            phone=trace(phone, own, passed.state.when),
             desktop_keeps=keeps(desktop, state),
         )
 
-    return base((each, evidence(each)) for each in states)
+    standing = [each for each in known if not each.aside]
+    found = base((each, evidence(each)) for each in standing)
+    if found is None:
+        return None
+    older = tuple(standing[standing.index(found) + 1 :])
+    return Common(found, older, in_own_ids=found.own is not None and not held(found))
+
+
+def _answer(known: Sequence[Passed], mark: str | None) -> Passed | None:
+    return next((each for each in known if mark and each.kind is Kind.SENT and each.mark == mark), None)
+
+
+def versions(states: Iterable[Passed]) -> dict[str, frozenset[str]]:
+    """Gather what media files were in these states: name -> SHA-1 of each version."""
+    found: dict[str, set[str]] = {}
+    for each in states:
+        for name, sha1 in each.state.media.items():
+            found.setdefault(name, set()).add(sha1)
+    return {name: frozenset(all_) for name, all_ in found.items()}
+
+
+def _mark(passed: Passed, whose: str, scratch: Path) -> str | None:
+    """Return a state's mark; what a phone held after a sync over a cable was not looked into then."""
+    if passed.kind is not Kind.SYNCED:
+        return passed.mark
+    scratch.mkdir(parents=True, exist_ok=True)
+    copy = Path(shutil.copyfile(passed.state.collection, scratch / f"marks-{passed.state.sha256}.anki2"))
+    return marks_of(copy).get(whose)
 
 
 @dataclass(slots=True)
@@ -83,18 +130,44 @@ class CableMemory:
         """They can be looked at."""
         return self.known.phone_media()
 
+    def older_media(self) -> Mapping[str, frozenset[str]]:
+        """Return what packages brought before the two were last in step."""
+        own = self.load()
+        return versions(each for each in load_passed(self._packages) if own and each.state.when < own.when)
+
+    def facts(self) -> Mapping[str, Any]:
+        """They need none."""
+        return self.known.facts()
+
+    @property
+    def _packages(self) -> Pair:
+        return Pair(self.known.pair.home, self.known.pair.desktop, PHONE)
+
     def _look(self) -> Ancestor | None:
-        own = self.known.load()
-        packages = Pair(self.known.pair.home, self.known.pair.desktop, PHONE)
-        newer = [each for each in load_passed(packages) if own is None or each.state.when > own.when]
-        if not newer or not all(replica.fingerprint() for replica in self.replicas.values()):
+        own, passed = self.known.load(), load_passed(self._packages)
+        prints = {side: replica.fingerprint() for side, replica in self.replicas.items()} if passed else {}
+        newer = [each for each in passed if own is None or each.state.when > own.when]
+        as_left = own is not None and own.info.get("phone") == prints.get(Side.PHONE)
+        if not passed or not all(prints.values()) or (as_left and not newer):
             return own
-        folder = self.scratch / "lineage"
-        copies = {side: copied(replica, folder / side) for side, replica in self.replicas.items()}
-        phone, desktop = copies[Side.PHONE], copies[Side.DESKTOP]
+        folder, whose = self.scratch / "lineage", self._packages.folder.name
+        phone = copied(self.replicas[Side.PHONE], folder / Side.PHONE, own.collection if own else None)
         marks = marks_in(phone)
-        found = common_state(newer, phone.path, desktop.path, marks, packages.folder.name, folder)
-        return _on_the_cable(found.state) if found else own
+        if own and self._set_back(own, passed, marks.get(whose)):
+            own, newer = None, list(passed)
+        if not newer:
+            return own
+        desktop = copied(self.replicas[Side.DESKTOP], folder / Side.DESKTOP)
+        found = common_state(newer, phone.path, desktop.path, marks, whose, folder)
+        return _on_the_cable(found.passed.state) if found and not found.in_own_ids else own
+
+    def _set_back(self, own: Ancestor, passed: Sequence[Passed], mark: str | None) -> bool:
+        """Whether the phone has imported an answer that is older than its last sync over the cable."""
+        answer = _answer(passed, mark)
+        if answer is None or answer.state.when > own.when:
+            return False
+        last = Passed(Kind.SYNCED, None, own)
+        return _mark(last, self._packages.folder.name, self.scratch / "lineage") != mark
 
 
 def _on_the_cable(state: Ancestor) -> Ancestor:

@@ -17,8 +17,8 @@ from pathlib import Path
 from usbsync.collection.package_check import COLLECTION_SUFFIX
 from usbsync.core.inbox import LATE, QUIET, Look, sight
 from usbsync.errors import Busy, PhoneFailed, UsbsyncError
+from usbsync.session.answer import is_answer
 from usbsync.session.options import Options
-from usbsync.session.passing import is_answer
 from usbsync.session.report import Report
 from usbsync.session.sync import sync
 from usbsync.session.talk import Talk

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from usbsync.state.ancestor import Ancestor, forget, load_ancestor, remember
 from usbsync.state.pair import Pair
@@ -30,6 +30,12 @@ class Memory(Protocol):
 
     def phone_media(self) -> Mapping[str, str] | None:
         """Return the phone's media by name, as SHA-1, where they cannot be looked at."""
+
+    def older_media(self) -> Mapping[str, frozenset[str]]:
+        """Return by name, as SHA-1, the versions that are known to be older than what both held last."""
+
+    def facts(self) -> Mapping[str, Any]:
+        """Return what the backup of a change is to note, for who goes back behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +68,11 @@ class PairMemory:
     def phone_media(self) -> Mapping[str, str] | None:
         """They can be looked at."""
         return None
+
+    def older_media(self) -> Mapping[str, frozenset[str]]:
+        """None are known."""
+        return {}
+
+    def facts(self) -> Mapping[str, Any]:
+        """The ancestor, which every backup keeps, says it all."""
+        return {}

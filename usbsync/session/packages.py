@@ -20,11 +20,12 @@ from usbsync.device.ankidroid import PhoneReplica
 from usbsync.device.app import AppControl
 from usbsync.device.desktop import DesktopReplica
 from usbsync.errors import UsageError
+from usbsync.session.answer import is_answer, was_answered
 from usbsync.session.descent import PHONE
 from usbsync.session.looks import Looks
 from usbsync.session.meet import LOCK_SECONDS, Meeting, closing, desktop_replica, scratch_folder
 from usbsync.session.options import Options
-from usbsync.session.passing import GIVEN, UNPACKED, PackageMemory, is_answer, was_answered
+from usbsync.session.passing import GIVEN, UNPACKED, PackageMemory
 from usbsync.session.replica import Replica
 from usbsync.session.talk import Talk
 from usbsync.state.files import speaking

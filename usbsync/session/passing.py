@@ -11,23 +11,29 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+from usbsync.collection.acquaint import TRANSLATED, acquaint
 from usbsync.collection.descent import marks_of, put_marks
-from usbsync.collection.package_check import COLLECTION_SUFFIX, MEDIA, Package
+from usbsync.collection.package_check import MEDIA, Package
 from usbsync.collection.packages import pack
-from usbsync.collection.snapshot import MAIN
+from usbsync.collection.schema11 import SCHEMA, lower
+from usbsync.collection.snapshot import MAIN, take
+from usbsync.core.first import First
 from usbsync.core.lineage import Kind
 from usbsync.errors import DamagedData
-from usbsync.session.descent import BROUGHT, common_state, copied
+from usbsync.session.answer import ANSWER, put_beside, take_away
+from usbsync.session.descent import BROUGHT, common_state, copied, versions
 from usbsync.session.options import OneWay, Options
 from usbsync.session.replica import Replica
+from usbsync.session.standing import facts, go_back
 from usbsync.session.talk import Talk
 from usbsync.state.ancestor import Ancestor, Seen, load_ancestor
-from usbsync.state.files import durable_copy, sha1_of, sha256_of
+from usbsync.state.files import sha1_of, sha256_of
 from usbsync.state.pair import Pair, known_pairs
 from usbsync.state.passed import Passed, keep_passed, load_passed
 
@@ -35,24 +41,8 @@ UNPACKED = "package"
 """The folder in a run's scratch folder that stands for the phone."""
 GIVEN = "given.anki2"
 """The collection there as it came out of the package."""
-MERGED = "-merged"
-_ANSWER = "answer"  # the SHA-256 of an answer, by which it is known under any name
-
-
-def answer_to(package: Path) -> Path:
-    """Name the answer to a package: phone.colpkg, phone-merged.colpkg."""
-    return package.with_name(f"{package.stem}{MERGED}{COLLECTION_SUFFIX}")
-
-
-def is_answer(path: Path) -> bool:
-    """Whether a file's name is one of our answers'."""
-    return path.stem.endswith(MERGED)
-
-
-def was_answered(pair: Pair, path: Path) -> bool:
-    """Whether a file is an answer that is remembered, whatever its name: a copy, or a second version of a carrier's."""
-    answers = {each.state.info.get(_ANSWER) for each in load_passed(pair)}
-    return sha256_of(path) in answers
+_FIRST = "common"
+"""The folder in a run's scratch folder where two collections that never met are made comparable (`collection.py`)."""
 
 
 @dataclass(slots=True)
@@ -71,6 +61,7 @@ class PackageMemory:
     _base: Ancestor | None = None
     _marks: Mapping[str, str] = field(default_factory=dict)
     _media: Mapping[str, Seen] = field(default_factory=dict)
+    _older: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def load(self) -> Ancestor | None:
         """Return the newest state that the package and the desktop both descend from."""
@@ -89,30 +80,40 @@ class PackageMemory:
             return None
         return self._base.media if self._base else {}
 
+    def older_media(self) -> Mapping[str, frozenset[str]]:
+        """Return what media files were before the state that both descend from."""
+        return self._older
+
+    def facts(self) -> Mapping[str, Any]:
+        """Return what stands now."""
+        return facts(self.pair)
+
     def keep(self, new: Ancestor | None) -> None:
         """Remember what the phone gave and what it is sent, and write the answer if it lacks anything."""
         self.load()
-        known = load_passed(self.pair)
         if new is None or "left" in new.info:
-            keep_passed(self.pair, before_undone(known, new))
+            go_back(self.pair, new)
             self.talk.note("the phone keeps what it has; its own export is how it was before")
             return
+        known = self._outlasting(load_passed(self.pair))
         given = self._given(new)
         arrived = self._arrived(new)
-        if new.sha256 == given.state.sha256 and not arrived:
+        if new.sha256 == sha256_of(self.scratch / GIVEN) and not arrived:
             keep_passed(self.pair, [given, *known])
+            take_away(self.package.path, known, self.talk)
             return
         mark = secrets.token_hex(8)
         packed = self._packed(new.collection, arrived, mark)
+        held = [given] if self._is_held(new) else []
         sent = self._sent(new, given.state, arrived, mark, sha256_of(packed))
-        held = [] if self._renumbered(new, given.state) else [given]
+        sent = replace(sent, holds=frozenset(each.name for each in (*held, *_standing(self.pair, known))))
         keep_passed(self.pair, [sent, *held, *known])
-        self.answer = self._put_beside(packed)
+        self.answer = put_beside(packed, self.package.path)
 
     # ---- the ancestor
 
     def _choose(self, states: Sequence[Passed], phone: Path) -> Ancestor | None:
-        if not states or self.desktop.fingerprint() is None:
+        if not any(not each.aside for each in states) or self.desktop.fingerprint() is None:
             return None
         folder = self.scratch / "lineage"
         desktop = copied(self.desktop, folder).path
@@ -122,9 +123,21 @@ class PackageMemory:
                 "this package descends from nothing that this computer's collection was synced with"
             )
             return None
+        state = chosen.passed.state
+        if chosen.in_own_ids:
+            self._translate(state.collection)
+        self._older = versions(chosen.older)
         seen = states[0].state.seen_desktop  # known by size and time: the newest is the best
-        return replace(
-            chosen.state, media=self._as_it_came(chosen.state), seen_desktop=seen, seen_phone=self._media
+        return replace(state, media=self._as_it_came(state), seen_desktop=seen, seen_phone=self._media)
+
+    def _translate(self, base: Path) -> None:
+        """Give what stands for the phone the ids that the desktop gave it at their first merge, which was not imported."""
+        place, scratch = self.scratch / UNPACKED / MAIN, self.scratch / _FIRST
+        now = take(place, scratch / "own", "phone")
+        acquaint(base, now.path, scratch, int(time.time() * 1000))
+        translated = scratch / TRANSLATED
+        shutil.copyfile(
+            lower(translated, scratch / "old.anki2") if now.schema == SCHEMA else translated, place
         )
 
     def _as_it_came(self, state: Ancestor) -> dict[str, str]:
@@ -149,24 +162,36 @@ class PackageMemory:
 
     def _given(self, new: Ancestor) -> Passed:
         """Make a state of what the phone gave: all of it is on the desktop now, or was settled there."""
-        collection = self.scratch / GIVEN
+        own, translated = self.scratch / GIVEN, self.scratch / _FIRST / TRANSLATED
+        collection = translated if translated.exists() else own
         before = self._base.media if self._base else {}
         media = dict(before)
         if self.options.media and self.phone_media() is None:
             found = {name: seen.sha1 for name, seen in self._media.items()}
             media = {name: sha1 for name, sha1 in found.items() if name in new.media or name in before}
-        return Passed(Kind.GIVEN, None, _state(new, collection, sha256_of(collection), media))
+        state = _state(new, collection, sha256_of(collection), media)
+        mark = self._marks.get(self._whose)
+        return Passed(Kind.GIVEN, mark, state, own=own if collection != own else None)
 
     def _sent(self, new: Ancestor, given: Ancestor, arrived: Iterable[str], mark: str, packed: str) -> Passed:
         """Make a state of the answer: a phone that imports it keeps the media that were deleted here."""
         media = {**given.media, **new.media}
         state = _state(new, new.collection, new.sha256, media)
         brought = {BROUGHT: {name: given.media.get(name) for name in arrived}}
-        return Passed(Kind.SENT, mark, replace(state, info={**state.info, **brought, _ANSWER: packed}))
+        return Passed(Kind.SENT, mark, replace(state, info={**state.info, **brought, ANSWER: packed}))
 
-    def _renumbered(self, new: Ancestor, given: Ancestor) -> bool:
-        """Whether the desktop does not hold what the phone gave, id for id: after a first merge, or by choice."""
-        return new.sha256 != given.sha256 and (self._base is None or self.options.one_way is OneWay.UPLOAD)
+    def _is_held(self, new: Ancestor) -> bool:
+        """Whether the desktop holds what the phone gave, id for id: not where it replaces the phone's by choice."""
+        same = new.sha256 == sha256_of(self.scratch / GIVEN)
+        merged = self._base is not None and self.options.one_way is not OneWay.UPLOAD
+        return same or merged or (self.scratch / _FIRST / TRANSLATED).exists()
+
+    def _outlasting(self, known: Sequence[Passed]) -> Sequence[Passed]:
+        """Set aside what the desktop does not hold any more, once the phone's collection has replaced it by choice."""
+        replaced = self.options.one_way is OneWay.DOWNLOAD or (
+            self._base is None and self.options.first is First.DOWNLOAD
+        )
+        return [replace(each, aside=True) for each in known] if replaced else known
 
     # ---- the answer
 
@@ -190,13 +215,6 @@ class PackageMemory:
         packed = self.scratch / "answer.colpkg"
         pack(folder / MAIN, media, packed, legacy=self.package.legacy)
         return packed
-
-    def _put_beside(self, packed: Path) -> Path:
-        target = answer_to(self.package.path)
-        durable_copy(packed, target)
-        with suppress(OSError):  # a mounted phone or card has no modes
-            target.chmod(self.package.path.stat().st_mode & 0o777)
-        return target
 
 
 def _state(new: Ancestor, collection: Path, sha256: str, media: Mapping[str, str]) -> Ancestor:
@@ -223,12 +241,10 @@ def _synced(pair: Pair) -> Iterable[Passed]:
                     yield Passed(Kind.SYNCED, None, state)
 
 
-def before_undone(known: Sequence[Passed], old: Ancestor | None) -> Sequence[Passed]:
-    """Return the states that an undo leaves: the one it goes back to, and those older."""
-    for at, each in enumerate(known):
-        if old is not None and each.state.sha256 == old.sha256:
-            return known[at:]
-    return ()
+def _standing(pair: Pair, known: Iterable[Passed]) -> Iterator[Passed]:
+    """Give all that the desktop holds."""
+    yield from (each for each in known if not each.aside)
+    yield from _synced(pair)
 
 
 def _brought(package: Package, folder: Path) -> dict[str, Seen]:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from usbsync.core.lineage import Kind
 from usbsync.state.ancestor import Ancestor, as_record, from_record
-from usbsync.state.files import durable_copy, sweep_temporaries
+from usbsync.state.files import durable_copy, sha256_of, sweep_temporaries
 from usbsync.state.records import damaged, part, read_record, write_record
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
 
     from usbsync.state.pair import Pair
 
 MOST = 8
 """So many are kept: three exchanges and more, should two answers in a row never be imported."""
+_ASIDE = 4
+"""So many are kept of those that an undo took from the desktop: it may be undone."""
 _VERSION = 1
 _NAME = "passed.json"
 
@@ -28,8 +31,18 @@ class Passed:
     """One state: a package that a phone gave, or an answer that was written for one."""
 
     kind: Kind
-    mark: str | None  # of an answer
+    mark: str | None  # of an answer its own, of a package that which the phone carried
     state: Ancestor
+    holds: frozenset[str] = frozenset()  # the names of the states that an answer was made of
+    aside: bool = False  # an undo took it from the desktop
+    own: Path | None = (
+        None  # the phone's collection as it came, where `state` has it in the ids that the desktop gave it
+    )
+
+    @property
+    def name(self) -> str:
+        """Tell it from all others."""
+        return f"{self.kind} {self.state.when!r}"
 
 
 def load_passed(pair: Pair) -> tuple[Passed, ...]:
@@ -42,7 +55,7 @@ def load_passed(pair: Pair) -> tuple[Passed, ...]:
     if record is None:
         return ()
     states = (_passed(each, path) for each in part(record, "states", list, path))
-    return tuple(each for each in states if each.state.collection.is_file())
+    return tuple(each for each in states if all(file.is_file() for file in _files(each)))
 
 
 def keep_passed(pair: Pair, states: Sequence[Passed]) -> None:
@@ -51,9 +64,9 @@ def keep_passed(pair: Pair, states: Sequence[Passed]) -> None:
     Raises DamagedData when a file does not have the sha256 that its state says.
     """
     folder = pair.create()
-    kept = [_copied(each, folder) for each in states[:MOST]]
+    kept = [_copied(each, folder) for each in _newest(states)]
     write_record(folder / _NAME, {"states": [_out(each) for each in kept]}, version=_VERSION)
-    here = {each.state.collection for each in kept}
+    here = {file for each in kept for file in _files(each)}
     with suppress(OSError):  # what cannot be removed now goes next time
         sweep_temporaries(folder)
         for old in folder.glob("passed-*.anki2"):
@@ -61,16 +74,42 @@ def keep_passed(pair: Pair, states: Sequence[Passed]) -> None:
                 old.unlink(missing_ok=True)
 
 
+def _newest(states: Sequence[Passed]) -> list[Passed]:
+    standing = islice((each for each in states if not each.aside), MOST)
+    aside = islice((each for each in states if each.aside), _ASIDE)
+    wanted = {each.name for each in (*standing, *aside)}
+    return [each for each in states if each.name in wanted]
+
+
+def _files(passed: Passed) -> Iterator[Path]:
+    yield passed.state.collection
+    if passed.own:
+        yield passed.own
+
+
 def _copied(passed: Passed, folder: Path) -> Passed:
-    source, target = passed.state.collection, folder / f"passed-{passed.state.sha256}.anki2"
-    if not target.is_file() and durable_copy(source, target) != passed.state.sha256:
+    own = _kept(passed.own, sha256_of(passed.own), folder) if passed.own else None
+    collection = _kept(passed.state.collection, passed.state.sha256, folder)
+    return replace(passed, state=replace(passed.state, collection=collection), own=own)
+
+
+def _kept(source: Path, sha256: str, folder: Path) -> Path:
+    target = folder / f"passed-{sha256}.anki2"
+    if not target.is_file() and durable_copy(source, target) != sha256:
         target.unlink()
         raise damaged(source, "it changed while it was being remembered")
-    return replace(passed, state=replace(passed.state, collection=target))
+    return target
 
 
 def _out(passed: Passed) -> dict[str, Any]:
-    return {"kind": passed.kind.value, "mark": passed.mark, "state": as_record(passed.state)}
+    return {
+        "kind": passed.kind.value,
+        "mark": passed.mark,
+        "state": as_record(passed.state),
+        "holds": sorted(passed.holds),
+        "aside": passed.aside,
+        "own": passed.own.name if passed.own else None,
+    }
 
 
 def _passed(record: Any, path: Path) -> Passed:
@@ -78,6 +117,8 @@ def _passed(record: Any, path: Path) -> Passed:
         mark = None if record["mark"] is None else str(record["mark"])
         state = from_record(record["state"], path)
         kept = replace(state, collection=path.parent / state.collection.name)
-        return Passed(Kind(record["kind"]), mark, kept)
-    except (KeyError, TypeError, ValueError) as error:
+        own = path.parent / Path(record["own"]).name if record.get("own") else None
+        holds = frozenset(map(str, record.get("holds", ())))
+        return Passed(Kind(record["kind"]), mark, kept, holds, record.get("aside") is True, own)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise damaged(path, f"a state makes no sense ({error})") from error
