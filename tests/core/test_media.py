@@ -14,6 +14,7 @@ from usbsync.core.media import (
     MAX_FILE_BYTES,
     Add,
     Delete,
+    Doubts,
     MediaFile,
     Replace,
     file_problem,
@@ -151,6 +152,55 @@ def test_of_two_equally_old_replacements_the_same_one_stands_whoever_has_it():
 )
 def test_a_policy_settles_different_replacements(prefer, stands):
     assert one(OLD.sha1, NEW, NEWER, prefer=prefer)[2] == stands.sha1
+
+
+ANCIENT = MediaFile("0" * 40, 44, 900)
+"""What a file was before the ancestor; whoever brought it back gave it a new time."""
+BEFORE = Doubts({"x": [ANCIENT.sha1]})
+
+
+@pytest.mark.parametrize(
+    ("was", "desktop", "done", "conflicts", "after"),
+    [
+        (OLD, OLD, {(P, Replace)}, [D], OLD),  # set back on the phone
+        (OLD, NEW, {(P, Replace)}, [D], NEW),
+        (OLD, ANCIENT, set(), [], ANCIENT),  # set back on both
+        (ANCIENT, NEW, {(P, Replace)}, [], NEW),  # it is the ancestor's own
+        (OLD, None, {(D, Add)}, [P], ANCIENT),  # thrown away at the desk: the one copy that there is
+        (None, None, {(D, Add)}, [], ANCIENT),
+        (None, NEW, {(D, Replace)}, [P], ANCIENT),  # new on both: what came before it says nothing
+    ],
+)
+def test_a_version_of_before_the_ancestor_is_not_the_phones_edit(was, desktop, done, conflicts, after):
+    assert one(was and was.sha1, desktop, ANCIENT, doubts=BEFORE) == (done, conflicts, after and after.sha1)
+
+
+def test_it_is_where_the_phone_is_preferred():
+    assert one(OLD.sha1, OLD, ANCIENT, doubts=BEFORE, prefer=Policy.PHONE) == (
+        {(D, Replace)},
+        [],
+        ANCIENT.sha1,
+    )
+
+
+@pytest.mark.parametrize(
+    ("prefer", "stands"),
+    [
+        (Policy.NEWEST, OLD),
+        (Policy.ASK, OLD),
+        (Policy.DESKTOP, OLD),
+        (Policy.PHONE, NEW),
+    ],
+)
+@pytest.mark.parametrize("was", [None, NEWER.sha1])
+def test_of_files_without_times_the_desktops_stands_and_the_conflict_is_named(was, prefer, stands):
+    _, conflicts, after = one(was, OLD, NEW, prefer=prefer, doubts=Doubts(undated=True))
+    assert (len(conflicts), after) == (1, stands.sha1)
+    assert one(OLD.sha1, OLD, NEW, prefer=prefer, doubts=Doubts(undated=True)) == (
+        {(D, Replace)},
+        [],
+        NEW.sha1,
+    )
 
 
 @pytest.mark.parametrize("prefer", Policy)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from anki._backend import RustBackend
@@ -18,6 +18,16 @@ from usbsync.session.talk import Silent
 from usbsync.session.undo import undo
 from usbsync.state.home import state_home
 from usbsync.state.pair import Pair
+
+
+@dataclass
+class Told(Silent):
+    """Remembers what was said."""
+
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
 
 
 @dataclass(frozen=True)
@@ -78,10 +88,9 @@ class Hand:
     def sync(self, talk=None, *, dry=False, **more):
         return sync(self.options(**more), talk or Silent(), dry=dry)
 
-    def sync_of(self, other: Hand, package: Path | None = None):
+    def sync_of(self, other: Hand, package: Path | None = None, **more):
         """Sync this desktop with another phone's package."""
-        more = {"collection": self.desktop, "environ": self.environ}
-        return sync(Options(device=f"package:{package or other.package}", **more), Silent())
+        return sync(replace(self.options(**more), device=f"package:{package or other.package}"), Silent())
 
     def undo(self, **more):
         return undo(self.options(**more), Silent(), sure=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from unicodedata import category, is_normalized, normalize
 
@@ -189,7 +189,27 @@ class _Verdict:
 _ALIKE = _Verdict(None, "both hold the same")
 
 
-def _judge(was: str | None, desktop: MediaFile | None, phone: MediaFile | None, prefer: Policy) -> _Verdict:
+@dataclass(frozen=True, slots=True)
+class Doubts:
+    """What is known against what a phone's files and their times say."""
+
+    older: Mapping[str, Collection[str]] = field(
+        default_factory=dict
+    )  # name -> sha1 of versions from before the ancestor
+    undated: bool = False  # its files have no times of their own: a package's
+
+
+_NO_DOUBTS = Doubts()
+
+
+def _judge(
+    name: str,
+    was: str | None,
+    desktop: MediaFile | None,
+    phone: MediaFile | None,
+    prefer: Policy,
+    doubts: Doubts,
+) -> _Verdict:
     """Decide about one name: THE table."""
     on_desktop, on_phone = _content(desktop), _content(phone)
     if on_desktop == on_phone:
@@ -198,6 +218,10 @@ def _judge(was: str | None, desktop: MediaFile | None, phone: MediaFile | None, 
     if on_phone == was:
         # Added, replaced or deleted at the desk while the phone was elsewhere
         return _Verdict(Side.DESKTOP, f"{_deed(was, on_desktop)} on the desktop")
+    if desktop and on_phone in doubts.older.get(name, ()) and was is not None and prefer is not Policy.PHONE:
+        # Set back by an answer of before that was imported late, or by hand: nobody knows, and both are kept
+        reason = "what the phone has is an older version, as from an old answer: the newer stands"
+        return _Verdict(Side.DESKTOP, reason, is_conflict=True)
     if on_desktop == was:
         # The same the other way round
         return _Verdict(Side.PHONE, f"{_deed(was, on_phone)} on the phone")
@@ -211,7 +235,7 @@ def _judge(was: str | None, desktop: MediaFile | None, phone: MediaFile | None, 
             Side.DESKTOP, "replaced on the desktop, deleted on the phone: the edit stands", is_conflict=True
         )
     # Two different files under one name: both made one (no ancestor), or both replaced it
-    return _prefer(desktop, phone, prefer)
+    return _prefer(desktop, phone, prefer, doubts)
 
 
 def _content(file: MediaFile | None) -> str | None:
@@ -224,9 +248,12 @@ def _deed(was: str | None, now: str | None) -> str:
     return "deleted" if now is None else "replaced"
 
 
-def _prefer(desktop: MediaFile, phone: MediaFile, prefer: Policy) -> _Verdict:
+def _prefer(desktop: MediaFile, phone: MediaFile, prefer: Policy, doubts: Doubts) -> _Verdict:
     if prefer in {Policy.DESKTOP, Policy.PHONE}:
         return _Verdict(Side(prefer), f"different on both: the {prefer} is preferred", is_conflict=True)
+    if doubts.undated:
+        reason = "different on both, and a package does not say which is newer: the desktop's stands"
+        return _Verdict(Side.DESKTOP, reason, is_conflict=True)
     # `ask` too: nobody can be asked about thousands of files, and the other one is in the backup
     newest = Side.DESKTOP if (desktop.mtime, desktop.sha1) > (phone.mtime, phone.sha1) else Side.PHONE
     why = "equally old, one had to be chosen" if desktop.mtime == phone.mtime else "the newer stands"
@@ -241,6 +268,7 @@ def reconcile_media(
     prefer: Policy = Policy.NEWEST,
     desktop_others: Collection[str] = (),
     phone_others: Collection[str] = (),
+    doubts: Doubts = _NO_DOUBTS,
 ) -> MediaPlan:
     """Merge two listings of media files by what both held after the last sync (empty: their union).
 
@@ -252,7 +280,8 @@ def reconcile_media(
     left_alone = {*desktop_others, *phone_others}
     names = sorted((ancestor.keys() | desktop.keys() | phone.keys()) - left_alone)
     verdicts = {
-        name: _judge(ancestor.get(name), desktop.get(name), phone.get(name), prefer) for name in names
+        name: _judge(name, ancestor.get(name), desktop.get(name), phone.get(name), prefer, doubts)
+        for name in names
     }
 
     steps: dict[Side, tuple[MediaStep, ...]] = {}

@@ -84,6 +84,20 @@ def _answer(known: Sequence[Passed], mark: str | None) -> Passed | None:
     return next((each for each in known if mark and each.kind is Kind.SENT and each.mark == mark), None)
 
 
+def as_it_came(state: Ancestor, has: Mapping[str, str]) -> dict[str, str]:
+    """Return a state's media but for those that an answer brought and that did not come about; `has`: the phone's now.
+
+    An app may pass over a file of the same size as the one it has (AnkiMobile's manual, "iTunes Import"), or fail
+    half-way: what the phone then lacks nobody deleted, and what it still has nobody put back.
+    """
+    media = dict(state.media)
+    for name, before in state.info.get(BROUGHT, {}).items():
+        if before == has.get(name):
+            media.pop(name, None)
+            media |= {name: before} if before else {}
+    return media
+
+
 def versions(states: Iterable[Passed]) -> dict[str, frozenset[str]]:
     """Gather what media files were in these states: name -> SHA-1 of each version."""
     found: dict[str, set[str]] = {}
@@ -159,7 +173,7 @@ class CableMemory:
             return own
         desktop = copied(self.replicas[Side.DESKTOP], folder / Side.DESKTOP)
         found = common_state(newer, phone.path, desktop.path, marks, whose, folder)
-        return _on_the_cable(found.passed.state) if found and not found.in_own_ids else own
+        return self._on_the_cable(found.passed.state) if found and not found.in_own_ids else own
 
     def _set_back(self, own: Ancestor, passed: Sequence[Passed], mark: str | None) -> bool:
         """Whether the phone has imported an answer that is older than its last sync over the cable."""
@@ -169,10 +183,10 @@ class CableMemory:
         last = Passed(Kind.SYNCED, None, own)
         return _mark(last, self._packages.folder.name, self.scratch / "lineage") != mark
 
-
-def _on_the_cable(state: Ancestor) -> Ancestor:
-    """Return a passed state for a phone whose media can be looked at: what an answer brought may not have come about."""
-    brought: Mapping[str, str | None] = state.info.get(BROUGHT, {})
-    media = {name: sha1 for name, sha1 in state.media.items() if name not in brought}
-    before = {name: sha1 for name, sha1 in brought.items() if sha1}
-    return replace(state, media={**media, **before}, seen_desktop={}, seen_phone={}, info={})
+    def _on_the_cable(self, state: Ancestor) -> Ancestor:
+        """Return a passed state for a phone whose media can be looked at."""
+        place = self.replicas[Side.PHONE].place
+        paths = {name: place.path(name) for name in state.info.get(BROUGHT, {})}
+        here = place.transport.hash(sorted(paths.values()), "sha1")
+        has = {name: here[path] for name, path in paths.items() if path in here}
+        return replace(state, media=as_it_came(state, has), seen_desktop={}, seen_phone={}, info={})

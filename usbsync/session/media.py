@@ -10,7 +10,7 @@ from threading import Event
 
 from usbsync.core.conflict import Side
 from usbsync.core.guard import Alarm, alarm
-from usbsync.core.media import Add, Delete, MediaFile, MediaPlan, Replace, losses, reconcile_media
+from usbsync.core.media import Add, Delete, Doubts, MediaFile, MediaPlan, Replace, losses, reconcile_media
 from usbsync.errors import GuardRefused
 from usbsync.media.listing import Listing, list_media
 from usbsync.media.move import seen_after
@@ -71,6 +71,7 @@ def media_work(meeting: Meeting, ancestor: Ancestor | None, options: Options, ta
         prefer=options.prefer,
         desktop_others=desktop.others,
         phone_others=phone.others,
+        doubts=Doubts(meeting.memory.older_media(), undated=meeting.memory.passing),
     )
     return MediaWork(_possible(meeting, plan), listings, base)
 

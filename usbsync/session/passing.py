@@ -27,7 +27,7 @@ from usbsync.core.first import First
 from usbsync.core.lineage import Kind
 from usbsync.errors import DamagedData
 from usbsync.session.answer import ANSWER, put_beside, take_away
-from usbsync.session.descent import BROUGHT, common_state, copied, versions
+from usbsync.session.descent import BROUGHT, as_it_came, common_state, copied, versions
 from usbsync.session.options import OneWay, Options
 from usbsync.session.replica import Replica
 from usbsync.session.standing import facts, go_back
@@ -128,7 +128,9 @@ class PackageMemory:
             self._translate(state.collection)
         self._older = versions(chosen.older)
         seen = states[0].state.seen_desktop  # known by size and time: the newest is the best
-        return replace(state, media=self._as_it_came(state), seen_desktop=seen, seen_phone=self._media)
+        has = {name: file.sha1 for name, file in self._media.items()}
+        media = as_it_came(state, has) if self.package.media else state.media
+        return replace(state, media=media, seen_desktop=seen, seen_phone=self._media)
 
     def _translate(self, base: Path) -> None:
         """Give what stands for the phone the ids that the desktop gave it at their first merge, which was not imported."""
@@ -139,20 +141,6 @@ class PackageMemory:
         shutil.copyfile(
             lower(translated, scratch / "old.anki2") if now.schema == SCHEMA else translated, place
         )
-
-    def _as_it_came(self, state: Ancestor) -> dict[str, str]:
-        """Return a state's media but for those that an answer brought and that did not come about.
-
-        An app may pass over a file of the same size as the one it has (AnkiMobile's manual, "iTunes Import"), or fail
-        half-way: what the phone then lacks nobody deleted, and what it still has nobody put back.
-        """
-        media = dict(state.media)
-        for name, before in state.info.get(BROUGHT, {}).items() if self.package.media else ():
-            now = self._media.get(name)
-            if before == (now.sha1 if now else None):
-                media.pop(name, None)
-                media |= {name: before} if before else {}
-        return media
 
     @property
     def _whose(self) -> str:
