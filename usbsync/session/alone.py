@@ -62,8 +62,9 @@ class AloneMemory:
         """Nothing is known of them."""
         return {}
 
-    def older_media(self) -> Mapping[str, frozenset[str]]:
+    def older_media(self, ancestor: Ancestor | None) -> Mapping[str, frozenset[str]]:
         """Nothing is known of them."""
+        del ancestor
         return {}
 
     def facts(self) -> Mapping[str, Any]:

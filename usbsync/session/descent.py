@@ -144,10 +144,11 @@ class CableMemory:
         """They can be looked at."""
         return self.known.phone_media()
 
-    def older_media(self) -> Mapping[str, frozenset[str]]:
+    def older_media(self, ancestor: Ancestor | None) -> Mapping[str, frozenset[str]]:
         """Return what packages brought before the two were last in step."""
-        own = self.load()
-        return versions(each for each in load_passed(self._packages) if own and each.state.when < own.when)
+        if ancestor is None:
+            return {}
+        return versions(each for each in load_passed(self._packages) if each.state.when < ancestor.when)
 
     def facts(self) -> Mapping[str, Any]:
         """They need none."""

@@ -71,7 +71,7 @@ def media_work(meeting: Meeting, ancestor: Ancestor | None, options: Options, ta
         prefer=options.prefer,
         desktop_others=desktop.others,
         phone_others=phone.others,
-        doubts=Doubts(meeting.memory.older_media(), undated=meeting.memory.passing),
+        doubts=Doubts(meeting.memory.older_media(ancestor), undated=meeting.memory.passing),
     )
     return MediaWork(_possible(meeting, plan), listings, base)
 

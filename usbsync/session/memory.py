@@ -31,8 +31,8 @@ class Memory(Protocol):
     def phone_media(self) -> Mapping[str, str] | None:
         """Return the phone's media by name, as SHA-1, where they cannot be looked at."""
 
-    def older_media(self) -> Mapping[str, frozenset[str]]:
-        """Return by name, as SHA-1, the versions that are known to be older than what both held last."""
+    def older_media(self, ancestor: Ancestor | None) -> Mapping[str, frozenset[str]]:
+        """Return by name, as SHA-1, the versions that are known to be older than the ancestor's."""
 
     def facts(self) -> Mapping[str, Any]:
         """Return what the backup of a change is to note, for who goes back behind it."""
@@ -69,8 +69,9 @@ class PairMemory:
         """They can be looked at."""
         return None
 
-    def older_media(self) -> Mapping[str, frozenset[str]]:
+    def older_media(self, ancestor: Ancestor | None) -> Mapping[str, frozenset[str]]:
         """None are known."""
+        del ancestor
         return {}
 
     def facts(self) -> Mapping[str, Any]:

@@ -80,9 +80,9 @@ class PackageMemory:
             return None
         return self._base.media if self._base else {}
 
-    def older_media(self) -> Mapping[str, frozenset[str]]:
+    def older_media(self, ancestor: Ancestor | None) -> Mapping[str, frozenset[str]]:
         """Return what media files were before the state that both descend from."""
-        return self._older
+        return self._older if ancestor else {}
 
     def facts(self) -> Mapping[str, Any]:
         """Return what stands now."""
