@@ -132,6 +132,17 @@ def test_without_a_bus_the_line_is_written(monkeypatch, capsys, address):
     assert capsys.readouterr().err.startswith("Close Anki to sync R58M")
 
 
+def test_that_there_is_no_bus_is_said_in_words_and_once(monkeypatch, capsys):
+    monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS", raising=False)
+    voice = Notifier()
+    for _ in range(3):
+        voice.tell("R58M", Topic.CLOSE_ANKI, None)
+    said = capsys.readouterr().err
+    assert said.count("Close Anki to sync R58M") == 3
+    assert said.count("no notification could be shown (there is no desktop session here)") == 1
+    assert said.count("no notification") == 1
+
+
 @pytest.mark.parametrize("topic", Topic)
 def test_every_topic_has_words(topic):
     about = REPORT if topic is Topic.DONE else DamagedData("x")

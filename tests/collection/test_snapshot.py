@@ -197,6 +197,16 @@ def test_an_older_schema_is_brought_up_on_the_copy(base, raw, snap):
     assert reviews(taken.path) == 10
 
 
+def test_parts_of_a_notetype_that_is_gone_are_left_out(raw, snap):
+    """As Anki leaves them in what it exports as decks, and takes for a collection all the same."""
+    sqlite(raw, "delete from notetypes where id = (select max(id) from notetypes)")
+    taken = snap()
+    for part in ("fields", "templates"):
+        sql = f"select count() from {part} where ntid not in (select id from notetypes)"
+        assert table(raw, sql) != [[0]]
+        assert table(taken.path, sql) == [[0]]
+
+
 def hidden(statement: str) -> str:
     """Write a statement into the schema under another type; SQLite goes by the statement."""
     return (

@@ -22,7 +22,7 @@ def test_a_file_is_still_only_after_it_was_the_same_for_long_enough(history) -> 
         }
         sighting = sight(looks, found, {}, now)
         looks = sighting.looks
-        expected = {name for name, (state, at) in since.items() if state[0] and now - at >= QUIET}
+        expected = {name for name, (state, at) in since.items() if now - at >= QUIET}
         assert set(sighting.still) == expected
         assert sighting.waiting is (len(expected) < len(found))
 
@@ -31,4 +31,4 @@ def test_a_file_is_still_only_after_it_was_the_same_for_long_enough(history) -> 
 def test_what_was_dealt_with_is_left_alone_until_it_changes(found, done, now) -> None:
     looks = {name: Look(*state, since=0.0) for name, state in found.items()}
     still = set(sight(looks, found, done, now).still)
-    assert still == {name for name, state in found.items() if done.get(name) != state and state[0]}
+    assert still == {name for name, state in found.items() if done.get(name) != state}

@@ -162,11 +162,23 @@ def test_no_collection_inside(hand, good, tmp_path) -> None:
     refused(hand, named(good, tmp_path, hollow), "cannot be used")
 
 
-def test_a_hostile_collection_inside(hand, tmp_path) -> None:
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ["create trigger t after insert on notes begin delete from revlog; end"],
+        [
+            "alter table config rename to c",
+            """create view config as with recursive n as (select 1 as val union all select val from n)
+            select 'usbsync:x' as key, val from n where val > 1""",
+        ],
+    ],
+)
+def test_a_hostile_collection_inside(hand, tmp_path, statements) -> None:
     """What SQLite would run on its own is refused though Anki itself would open it."""
     work = tmp_path / "x"
     shutil.copytree(hand.phone.parent, work)
-    change(work / "collection.anki2", "create trigger t after insert on notes begin delete from revlog; end")
+    for statement in statements:
+        change(work / "collection.anki2", statement)
     data = zstd.plain((work / "collection.anki2").read_bytes())
     package = hand.export(legacy=False)
     bad = rewritten(

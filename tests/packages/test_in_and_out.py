@@ -6,6 +6,7 @@ import shutil
 import zipfile
 
 import pytest
+from anki.collection import ExportAnkiPackageOptions
 from packages.hand import in_step
 from session.scenes import content, files, notes, put, reviews, texts
 from worlds import add_note, answer, edit_field, editing, note_ids
@@ -189,6 +190,27 @@ def test_what_cannot_be_is_said_before_anything_is_done(hand, tmp_path) -> None:
         export(opt, Silent(), tmp_path / "mine.apkg", DeckExport())
     assert (tmp_path / "mine.apkg").read_text() == "mine"
     assert export(opt, Silent(), tmp_path / "mine.apkg", DeckExport(), over=True).size > len("mine")
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_deck_under_a_collections_name_takes_no_collections_place(hand, tmp_path, legacy) -> None:
+    """All that is not in it would look as if the phone had deleted it."""
+    package = hand.package.with_name("renamed.apkg")
+    with editing(hand.phone) as col:
+        col.remove_notes(note_ids(col)[:3])
+        options = ExportAnkiPackageOptions(
+            with_scheduling=True, with_deck_configs=True, with_media=True, legacy=legacy
+        )
+        col.export_anki_package(out_path=str(package), options=options, limit=None)
+    renamed = package.rename(package.with_suffix(".colpkg"))
+    before = content(hand.desktop)
+    with pytest.raises(UsageError, match="holds decks") as told:
+        hand.sync_of(hand, renamed)
+    assert ".apkg" in told.value.hint
+    with pytest.raises(UsageError, match="holds decks"):
+        import_package(alone(hand), Silent(), renamed, DeckImport(), sure=True)
+    assert content(hand.desktop) == before
+    import_package(alone(hand), Silent(), renamed.rename(tmp_path / "decks.apkg"), DeckImport())
 
 
 def test_a_damaged_deck_is_refused_and_changes_nothing(hand, tmp_path) -> None:

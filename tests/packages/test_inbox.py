@@ -8,13 +8,13 @@ import threading
 from dataclasses import replace
 
 import pytest
-from packages.hand import alike, in_step
-from session.scenes import texts
+from packages.hand import Hand, alike, in_step
+from session.scenes import fresh, texts
 from worlds import add_note, editing
 
-from usbsync.core.inbox import LATE, QUIET
+from usbsync.core.inbox import LATE, QUIET, SLOW
 from usbsync.device.watch import Wakers
-from usbsync.errors import UsageError, UsbsyncError
+from usbsync.errors import ChoiceNeeded, UsageError, UsbsyncError
 from usbsync.session.inbox import Inbox
 from usbsync.session.report import Report
 from usbsync.session.talk import Silent
@@ -57,6 +57,13 @@ class Dropped(Silent):
     def pass_by(self, seconds: float = QUIET) -> None:
         self.box.look()
         self.clock.now += seconds
+        self.box.look()
+
+    def follow(self, seconds: float) -> None:
+        """Look as often as the folder asks to be looked at, and not oftener."""
+        end = self.clock.now + seconds
+        while self.clock.now < end:
+            self.clock.now += min(self.box.look(), end - self.clock.now)
         self.box.look()
 
     def dropped(self, name: str = "phone.colpkg") -> None:
@@ -198,15 +205,50 @@ def test_an_answer_under_another_name_is_not_taken_for_a_package(drop) -> None:
     alike(drop.hand)
 
 
-def test_what_stays_cut_short_is_said_once(drop) -> None:
+def test_what_stands_still_cut_short_is_said_once_within_seconds_and_taken_up_when_it_is_whole(drop) -> None:
     data = drop.hand.export().read_bytes()
-    (drop.folder / "phone.colpkg").write_bytes(data[:-50])
-    drop.pass_by()
+    path = drop.folder / "phone.colpkg"
+    path.write_bytes(data[:-50])
+    drop.follow(QUIET + 1)
     assert not drop.notes
-    drop.pass_by(LATE)
-    drop.pass_by(LATE)
+    drop.follow(SLOW)
     assert len(drop.notes) == 1
-    assert not drop.outcomes
+    assert "not complete yet" in drop.notes[0]
+    path.write_bytes(data[:-40])
+    drop.follow(2 * SLOW)
+    assert len(drop.notes) == 1
+    path.write_bytes(data)
+    drop.pass_by()
+    assert [outcome.result for _, outcome in drop.outcomes] == ["merged"]
+
+
+@pytest.mark.parametrize("left", [-50, 1000, 0])
+def test_what_stays_cut_short_is_refused_once_and_taken_up_all_the_same_when_it_is_whole(drop, left) -> None:
+    data = drop.hand.export().read_bytes()
+    path = drop.folder / "phone.colpkg"
+    path.write_bytes(data[:left])
+    drop.follow(3 * LATE)
+    ((_, outcome),) = drop.outcomes
+    assert isinstance(outcome, UsbsyncError)
+    assert outcome.exit_code == 7
+    assert len(drop.notes) == 1
+    path.write_bytes(data)
+    drop.pass_by()
+    assert drop.outcomes[1][1].result == "merged"
+
+
+def test_a_stranger_is_refused_with_the_whole_command(drop) -> None:
+    other = Hand(drop.hand.root / "two")
+    fresh(other.phone, notes=3)
+    drop.folder.rename(drop.folder.with_name("in box"))
+    drop.folder = drop.folder.with_name("in box")
+    drop.box = drop.new()
+    shutil.copyfile(other.export(), drop.folder / "phone.colpkg")
+    drop.pass_by()
+    ((_, outcome),) = drop.outcomes
+    assert isinstance(outcome, ChoiceNeeded)
+    command = f"usbsync sync --device 'package:{drop.folder / 'phone.colpkg'}' --first merge;"
+    assert command in outcome.hint
 
 
 def test_two_of_one_phone_are_taken_up_in_the_order_they_were_made(drop) -> None:

@@ -819,9 +819,10 @@ def test_the_program_ends_though_a_probe_hangs(tmp_path):
     assert (code, json.loads(text)["culprit"]) == (6, "adb server")
 
 
-def test_a_package_hangs_on_no_chain():
-    with pytest.raises(UsageError):
+def test_a_package_needs_no_way_and_is_looked_into_by_another_command():
+    with pytest.raises(UsageError, match="package needs none") as told:
         chain(parse("package:x.colpkg"))
+    assert "usbsync plan" in told.value.hint
 
 
 def test_a_finding_for_a_program_has_its_four_words():

@@ -26,6 +26,7 @@ class Notifier:
 
     def __init__(self) -> None:
         self._ids: dict[str, int] = {}
+        self._said: set[str] = set()
 
     def tell(self, phone: str, topic: Topic, about: About) -> None:
         """Write a line, and show a notification where the desktop has a place for it."""
@@ -34,7 +35,15 @@ class Notifier:
         try:
             self._ids[phone] = notify(title, body, _URGENT.get(topic, 1), self._ids.get(phone, 0))
         except Exception as error:  # noqa: BLE001 - no bus, no service, or one that answers nonsense: the line is written
-            self.note(f"no notification could be shown ({type(error).__name__}: {error})")
+            self._cannot(error)
+
+    def _cannot(self, error: Exception) -> None:
+        """Say why no notification came, once."""
+        bare = "DBUS_SESSION_BUS_ADDRESS" in str(error)
+        why = "there is no desktop session here" if bare else f"{type(error).__name__}: {error}"
+        if why not in self._said:
+            self._said.add(why)
+            self.note(f"no notification could be shown ({why})")
 
     def note(self, text: str) -> None:
         """Write a line; of a service, it is in the journal."""

@@ -90,7 +90,7 @@ def speaking(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise UsageError(
-            f"there is no package {path}", hint="name the .colpkg that the phone exported"
+            f"there is no package {path}", hint="name the .apkg or .colpkg file with its folder"
         ) from error
     except (UnsupportedCollection, NoSpace):
         raise

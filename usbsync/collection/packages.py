@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from usbsync.collection.backend import reading
 from usbsync.collection.package_check import MEDIA, Package, anki_unpacks, speaking
-from usbsync.collection.snapshot import MAIN
-from usbsync.errors import DamagedData, NoSpace
+from usbsync.collection.snapshot import MAIN, prove_plain
+from usbsync.errors import DamagedData, NoSpace, UsageError
 
 if TYPE_CHECKING:
     from anki._backend import RustBackend
@@ -28,6 +29,7 @@ def unpack(package: Package, folder: Path) -> tuple[Path, Path]:
 
     Raises:
         DamagedData: what came out is not what was listed, or no collection.
+        UsageError: it holds decks alone, which would look as if all else had been deleted.
         NoSpace: it may not fit.
     """
     free = shutil.disk_usage(folder).free
@@ -43,12 +45,34 @@ def unpack(package: Package, folder: Path) -> tuple[Path, Path]:
         for listed in package.media:
             if listed.sha1 and _sha1(media / listed.name) != listed.sha1:
                 raise DamagedData(f"its media file {listed.name!a} is not what its hash says")
+        prove_plain(collection, "package")
+        if _holds_decks_alone(collection):
+            raise UsageError(
+                f"{package.path.name} holds decks, not a whole collection; nothing was changed",
+                hint="on the phone export the whole collection; to add the decks, rename it to .apkg and usbsync import it",
+            )
         if package.legacy:
             _as_it_was(package, collection)
         when = package.path.stat().st_mtime
         for path in media.iterdir():  # a package does not say how old they are; older than itself they are
             os.utime(path, (when, when))
     return collection, media
+
+
+def _holds_decks_alone(collection: Path) -> bool:
+    """Whether this is what Anki packs into an .apkg: a new collection without its notetypes, in which nobody worked.
+
+    Its current notetype is one of those that were removed (rslib `import_export/package/apkg/export.rs`, `new_temp`),
+    and no deck or notetype has been used, of which Anki and AnkiDroid take notes in keys that begin with "_".
+    """
+    with reading(it=collection) as col:
+        return bool(
+            col.value(
+                "select exists (select 1 from it.config where key = 'curModel' "
+                "and cast(cast(val as text) as integer) not in (select id from it.notetypes)) "
+                "and not exists (select 1 from it.config where substr(key, 1, 1) = '_')"
+            )
+        )
 
 
 def _as_it_was(package: Package, collection: Path) -> None:

@@ -83,6 +83,9 @@ def take(raw: Path, scratch: Path, whose: str) -> Snapshot:
         if schema == SCHEMA:
             with col.transaction():
                 tidy(col)
+        # Anki leaves parts of removed notetypes in what it packs as decks; no app reads them
+        for part in ("fields", "templates"):
+            col.rows(f"delete from {part} where ntid not in (select id from notetypes)")
         # No mark is merged: one that reached another phone would prove there what is not so
         col.rows("delete from config where substr(key, 1, ?) = ?", len(MARK_PREFIX), MARK_PREFIX)
     return Snapshot(raw, wal if wal.exists() else None, path, folded, schema)
@@ -114,6 +117,16 @@ def _proven(path: Path, whose: str) -> int:
             f"the {whose}'s collection has schema {schema!r}, and usbsync knows {SCHEMA} and {NEWEST_SCHEMA}"
         )
     return schema
+
+
+def prove_plain(path: Path, whose: str) -> None:
+    """Prove that a scratch file, nothing beside it, may be read at all; DamagedData where it holds more than Anki makes."""
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
+            db.execute("pragma trusted_schema = off")
+            _only_tables(db, whose)
+    except (sqlite3.Error, TypeError) as error:
+        raise DamagedData(f"the {whose}'s collection cannot be read: {error}") from error
 
 
 def _only_tables(db: sqlite3.Connection, whose: str) -> None:

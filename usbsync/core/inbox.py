@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 QUIET = 2.0
 """Seconds for which a file must not change."""
-LATE = 120.0
+SLOW = 10.0
 """Seconds after which a file that stands still and is not whole is worth a word."""
+LATE = 120.0
+"""Seconds after which it is refused: whoever copied it has given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,6 @@ def sight(
         old = before.get(name)
         looks[name] = old if old and old.is_as == state else Look(*state, since=now)
     open_ = [name for name in looks if done.get(name) != looks[name].is_as]
-    still = (name for name in open_ if looks[name].size and now - looks[name].since >= QUIET)
+    still = (name for name in open_ if now - looks[name].since >= QUIET)
     oldest_first = tuple(sorted(still, key=lambda name: (looks[name].mtime, name)))
     return Sighting(looks, oldest_first, waiting=len(oldest_first) < len(open_))

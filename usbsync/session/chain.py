@@ -57,7 +57,10 @@ def chain(spec: Spec | None) -> tuple[Link[Case], ...]:
     """Return the links in order; those of the cable only where a phone is reached over it."""
     match spec:
         case Package():
-            raise UsageError("a package hangs on no chain", hint="name a phone or a folder with --device")
+            raise UsageError(
+                "doctor examines the way to a phone, and a package needs none",
+                hint="usbsync plan --device package:FILE looks into a package and changes nothing",
+            )
         case Folder():
             return (*_HERE, _CONNECTION, *_PLACE, *_REMEMBERED)
         case None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -140,11 +141,18 @@ def _start(
             raise ChoiceNeeded(
                 f"desktop ({notes[0]:,} notes) and phone ({notes[1]:,} notes) both hold work, and have never met; "
                 "nothing was changed",
-                hint="merge both with --first merge; or replace one side by the other with "
+                hint=f"merge both with {_beginning(options)}; or replace one side by the other with "
                 "--first upload (the desktop's stands) or --first download (the phone's); a backup of both is kept",
             )
         start = first_sync(**begin, wanted=wanted)
     return start
+
+
+def _beginning(options: Options) -> str:
+    """Say how both are merged; of a package, which a watched folder may have taken up, with the whole command."""
+    device = options.device or ""
+    command = f"usbsync sync --device {shlex.quote(device)} " if device.startswith("package:") else ""
+    return f"{command}--first merge"
 
 
 def _replaced(work: CollectionWork, start: Start, side: Side, helds: Mapping[Side, Held]) -> CollectionWork:

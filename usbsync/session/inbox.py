@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from usbsync.collection.package_check import COLLECTION_SUFFIX
-from usbsync.core.inbox import LATE, QUIET, Look, sight
+from usbsync.core.inbox import LATE, QUIET, SLOW, Look, sight
 from usbsync.errors import Busy, PhoneFailed, UsbsyncError
 from usbsync.session.answer import is_answer
 from usbsync.session.options import Options
@@ -32,6 +32,7 @@ RETRY = 10.0
 """Seconds after which to try again where the desktop is busy: Anki is open."""
 _VERSION = 1
 _NAME = "inbox.json"
+_COPYING = -1  # stands for the time of a file that is being copied, which changes with it
 
 Done = Callable[[Path, Report | UsbsyncError], None]
 """Told of each package that was dealt with."""
@@ -62,16 +63,18 @@ class Inbox:
         self._looks = sighting.looks
         if now < self._busy_until:
             return self._busy_until - now
+        again = QUIET / 4 if sighting.waiting else PATIENCE
         for name in sighting.still:
-            if not self._is_whole(name):
-                self._wait_for(name, now)  # a copy that stands still: the bytes to come will be told of
+            if not self._is_whole(name) and (left := self._wait_for(name, now)) > 0:
+                again = min(again, left)
                 continue
             if not self._deal_with(name):
                 self._busy_until = self.clock() + RETRY
                 return RETRY
+            self._told.discard((name, _COPYING))
             known = {**known, name: found[name]}
             self._save({each: state for each, state in known.items() if each in found})
-        return QUIET / 4 if sighting.waiting else PATIENCE
+        return again
 
     def _found(self) -> dict[str, tuple[int, int]]:
         """List the packages, but for our own answers and the names that carriers give to unfinished files."""
@@ -96,10 +99,12 @@ class Inbox:
         except OSError:
             return False
 
-    def _wait_for(self, name: str, now: float) -> None:
-        look = self._looks[name]
-        if now - look.since >= LATE:
-            self._say(name, look.mtime, f"{name} is not whole yet: waiting for the rest of it")
+    def _wait_for(self, name: str, now: float) -> float:
+        """Wait for the rest of a copy that stands still; returns for how many seconds yet."""
+        waited = now - self._looks[name].since
+        if SLOW <= waited < LATE:
+            self._say(name, _COPYING, f"{name} is not complete yet: waiting for the rest of it")
+        return (SLOW if waited < SLOW else LATE) - waited
 
     def _deal_with(self, name: str) -> bool:
         """Merge one package; False where it has to wait. One that is refused is told of, and left until it changes."""
