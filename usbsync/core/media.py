@@ -97,10 +97,10 @@ def place(name: str) -> str:
 # --- the values --------------------------------------------------------------------------------------
 
 
-class MediaFile(
-    NamedTuple
-):  # there are tens of thousands, and a frozen dataclass takes three times as long to make
+class MediaFile(NamedTuple):
     """A media file as it was listed: size in bytes, mtime in whole seconds since 1970."""
+
+    # a frozen dataclass takes three times as long to make, and there are tens of thousands
 
     sha1: str
     size: int

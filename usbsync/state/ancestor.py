@@ -22,10 +22,10 @@ _SEEN = [int, int, str]
 _HINT = "nothing was changed; choose with --first merge, upload or download, and a new memory is begun"
 
 
-class Seen(
-    NamedTuple
-):  # there are tens of thousands, and a frozen dataclass takes three times as long to make
+class Seen(NamedTuple):
     """What a file was when it was last hashed: size in bytes, mtime in whole seconds since 1970."""
+
+    # a frozen dataclass takes three times as long to make, and there are tens of thousands
 
     size: int
     mtime: int

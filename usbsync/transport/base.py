@@ -42,10 +42,10 @@ class Kind(StrEnum):
     OTHER = "other"  # symlinks, devices, sockets: never followed, never moved
 
 
-class FileInfo(
-    NamedTuple
-):  # there are tens of thousands, and a frozen dataclass takes three times as long to make
+class FileInfo(NamedTuple):
     """One entry of a listing, not following symlinks; `mtime` in whole seconds since 1970."""
+
+    # a frozen dataclass takes three times as long to make, and there are tens of thousands
 
     name: str  # last component; undecodable bytes as surrogate escapes
     kind: Kind
