@@ -37,7 +37,7 @@ JSON = st.recursive(
 def ancestor(folder: Path) -> Ancestor:
     seen = {"a.png": Seen(1, 2, "0" * 40)}
     return Ancestor(
-        folder / "ancestor-x.anki2", "x", "y", {"a.png": "0" * 40}, seen, seen, 1.5, {"phone": "x"}
+        folder / "ancestor-x.anki2", "0" * 64, "y", {"a.png": "0" * 40}, seen, seen, 1.5, {"phone": "x"}
     )
 
 

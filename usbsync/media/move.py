@@ -7,6 +7,7 @@ for them, and deleted ones go when none does.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from usbsync.transport.base import FileInfo, OnBytes, Step, Transport
 
 STAGE = ".usbsync-stage"
+_SHA1 = re.compile("[0-9a-f]{40}", re.ASCII)
 BATCH_BYTES = 64 << 20
 _A_FILE = "a media file"
 _LAST_MTIME = 0xFFFFFFFF  # the SYNC protocol's mtime has 32 bits, unsigned
@@ -151,6 +153,8 @@ def _arrivals(plan: MediaPlan, side: Side, home: Place) -> tuple[_Arrival, ...]:
     alike: Counter[str] = Counter()
     found = []
     for step in coming:
+        if not _SHA1.fullmatch(step.file.sha1):  # it becomes part of a path, and may come out of a file
+            raise DamagedData(f"the hash of the media file {step.name!a} is none; nothing was changed")
         alike[step.file.sha1] += 1
         found.append(_Arrival(step, f"{home.stage}/{step.file.sha1}-{alike[step.file.sha1]}", _mtime(step)))
     return tuple(found)

@@ -21,8 +21,8 @@ from usbsync.core.conflict import Side
 from usbsync.core.media import Add, Delete, MediaPlan, Replace
 from usbsync.errors import Busy, NoSpace, PhoneFailed, PhoneGone, PhoneRefused, UsbsyncError
 from usbsync.media.move import backup_media, bytes_to_lose, bytes_to_move, check_targets, fetch, steps
-from usbsync.session.journal import NONE, Cut, SideRecord, write_cut
-from usbsync.session.meet import PENDING, WORK, Meeting
+from usbsync.session.journal import NONE, PENDING, Cut, SideRecord, pending_ancestor, pending_old, write_cut
+from usbsync.session.meet import WORK, Meeting
 from usbsync.session.replica import Held, Look, Replica
 from usbsync.session.talk import Talk, filling
 from usbsync.state.ancestor import Ancestor, as_record
@@ -364,8 +364,12 @@ def _cut(meeting: Meeting, work: Work, backup: str) -> Cut:
     pending = private_folder(meeting.pair.folder / PENDING)
     ancestor = work.ancestor
     if ancestor:
-        ancestor = replace(ancestor, collection=_kept(ancestor.collection, pending / "ancestor.anki2"))
-    olds = {side: _kept(held.whole, pending / f"{side}.anki2") for side, held in work.held.items()}
+        ancestor = replace(
+            ancestor, collection=_kept(ancestor.collection, pending_ancestor(meeting.pair.folder))
+        )
+    olds = {
+        side: _kept(held.whole, pending_old(meeting.pair.folder, side)) for side, held in work.held.items()
+    }
     fsync_folder(pending)
     return Cut(
         backup=backup,

@@ -32,8 +32,8 @@ from usbsync.session.remembered import next_ancestor
 from usbsync.session.replica import Held, held, snapshots
 from usbsync.session.report import Report, Result
 from usbsync.session.talk import Talk
-from usbsync.state.ancestor import Ancestor
-from usbsync.state.backups import Backup, Backups
+from usbsync.state.ancestor import Ancestor, from_record
+from usbsync.state.backups import Backup, Backups, making_sense
 from usbsync.state.home import state_home
 from usbsync.state.pair import Pair, known_pairs
 
@@ -91,10 +91,11 @@ def _last(backups: Iterable[Backup]) -> Past | None:
     """Return the conflicts of the newest merge that was not undone, as they stand now; `backups` come newest first."""
     taken: dict[Where, Side] = {}
     for backup in _standing(backups):
-        if found := backup.facts.get("taken"):
-            taken.setdefault((found["kind"], found["id"], found["unit"]), Side(found["chosen"]))
-        if records := backup.facts.get("conflicts"):
-            return Past(backup, tuple(_as_taken(_conflict(record), taken) for record in records))
+        with making_sense(backup):
+            if found := backup.facts.get("taken"):
+                taken.setdefault((found["kind"], found["id"], found["unit"]), Side(found["chosen"]))
+            if records := backup.facts.get("conflicts"):
+                return Past(backup, tuple(_as_taken(_conflict(record), taken) for record in records))
     return None
 
 
@@ -120,7 +121,13 @@ def _as_taken(conflict: Conflict, taken: Mapping[Where, Side]) -> Conflict:
 
 
 def _conflict(record: Mapping[str, Any]) -> Conflict:
-    return Conflict(**{**record, "chosen": Side(record["chosen"]), "weight": Weight(record["weight"])})
+    found = Conflict(**{**record, "chosen": Side(record["chosen"]), "weight": Weight(record["weight"])})
+    said = (found.kind, found.title, found.unit, found.reason, str(found.id))
+    if not all(isinstance(text, str) for text in said) or not isinstance(found.id, int | str):
+        raise TypeError("a conflict of other types")
+    if not all(isinstance(text, str | None) for text in (found.ancestor, found.desktop, found.phone)):
+        raise TypeError("a conflict of other texts")
+    return found
 
 
 def take_other(options: Options, talk: Talk, number: int) -> tuple[Conflict, Report]:
@@ -198,8 +205,9 @@ def _remade(meeting: Meeting, merge: Past, conflict: Conflict, other: bool) -> _
     common = merge.backup.path / "ancestor.anki2"
     if common.exists():
         base = take(common, folder / "ancestor", "last sync").path
-        info = merge.backup.facts.get("ancestor", {}).get("info", {})
-        level(lesser(taken, known(info)), paths, base)
+        with making_sense(merge.backup):
+            before = from_record(merge.backup.facts["ancestor"], merge.backup.path).info
+        level(lesser(taken, known(before)), paths, base)
     else:
         paths[Side.PHONE], base = acquaint(
             paths[Side.DESKTOP], paths[Side.PHONE], folder / "common", 0, lesser(taken)
@@ -207,7 +215,8 @@ def _remade(meeting: Meeting, merge: Past, conflict: Conflict, other: bool) -> _
     answers = {each.where: each.chosen for each in merge.conflicts}  # a person may have given them
     answers[conflict.where] = conflict.chosen.other if other else conflict.chosen
     facts = merge.backup.facts
-    policy, logic = Policy(facts.get("prefer", Policy.NEWEST)), Logic(facts.get("merge", Logic.FINE))
+    with making_sense(merge.backup):
+        policy, logic = Policy(facts.get("prefer", Policy.NEWEST)), Logic(facts.get("merge", Logic.FINE))
     desktop, phone, context = compare(base, paths[Side.DESKTOP], paths[Side.PHONE])
     plan = make_plan(desktop, phone, reconcile(desktop, phone, context, Settlement(policy, answers, logic)))
     target = folder / MAIN

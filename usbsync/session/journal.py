@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,12 @@ from usbsync.errors import DamagedData
 from usbsync.state.ancestor import Ancestor, as_record, from_record
 from usbsync.state.journal import Journal
 from usbsync.state.pair import Pair
+from usbsync.state.records import part, texts
 from usbsync.transport.base import Remove, Rename, Step
 
+PENDING = "pending"
+"""The folder in a pair's for what a commit record needs; it outlives the process that wrote it."""
+_STEPS = ("early", "flip", "late")
 NONE = ""
 """Stands for the SHA-256 of a collection that is not there."""
 
@@ -59,6 +63,16 @@ class Cut:
     rewinds: bool = False  # an undo: `ancestor` is older than what was remembered before
 
 
+def pending_ancestor(folder: Path) -> Path:
+    """Name the file of the ancestor that is to be remembered; `folder` is the pair's."""
+    return folder / PENDING / "ancestor.anki2"
+
+
+def pending_old(folder: Path, side: Side) -> Path:
+    """Name the file of what a side held before."""
+    return folder / PENDING / f"{side}.anki2"
+
+
 def write_cut(pair: Pair, cut: Cut) -> None:
     """Commit: from here on the work is to be finished."""
     Journal(pair).write(
@@ -84,13 +98,17 @@ def read_cut(pair: Pair) -> Cut | None:
         return None
     try:
         old = record["ancestor"]
+        sides = part(record, "sides", dict, journal.path)
         return Cut(
-            backup=record["backup"],
-            sides={side: _side_in(record["sides"][side.value]) for side in Side},
-            ancestor=from_record(old, journal.path) if old else None,
-            media_before=record["media_before"],
+            backup=part(record, "backup", str, journal.path),
+            sides={
+                side: _side_in(side, part(sides, side.value, dict, journal.path), journal.path)
+                for side in Side
+            },
+            ancestor=_pending(from_record(old, journal.path), pair) if old else None,
+            media_before=texts(record, "media_before", journal.path),
             contained=tuple(map(Side, record["contained"])),
-            rewinds=record["rewinds"],
+            rewinds=part(record, "rewinds", bool, journal.path),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise DamagedData(
@@ -99,7 +117,7 @@ def read_cut(pair: Pair) -> Cut | None:
 
 
 def _side_out(record: SideRecord) -> dict[str, Any]:
-    parts = {name: [_step_out(step) for step in getattr(record, name)] for name in ("early", "flip", "late")}
+    parts = {name: [_step_out(step) for step in getattr(record, name)] for name in _STEPS}
     return {
         "before": record.before,
         "folded": record.folded,
@@ -113,28 +131,37 @@ def _side_out(record: SideRecord) -> dict[str, Any]:
     }
 
 
-def _side_in(record: Mapping[str, Any]) -> SideRecord:
-    early, flip, late = (tuple(map(_step_in, record[name])) for name in ("early", "flip", "late"))
+def _pending(ancestor: Ancestor, pair: Pair) -> Ancestor:
+    """Look for its collection where a commit keeps it, whatever folder is named."""
+    return replace(ancestor, collection=pending_ancestor(pair.folder))
+
+
+def _side_in(side: Side, record: Mapping[str, Any], path: Path) -> SideRecord:
+    early, flip, late = (tuple(map(_step_in, part(record, name, list, path))) for name in _STEPS)
     return SideRecord(
-        before=record["before"],
-        folded=record["folded"],
-        after=record["after"],
-        old=Path(record["old"]) if record["old"] else None,
+        before=part(record, "before", str, path),
+        folded=_optional(record, "folded", path),
+        after=_optional(record, "after", path),
+        old=pending_old(path.parent, side) if _optional(record, "old", path) else None,
         early=early,
         flip=flip,
         late=late,
-        mark=record["mark"],
-        brings=dict(record["brings"]),
-        takes=dict(record["takes"]),
-        bare=record.get("bare", False),
+        mark=_optional(record, "mark", path),
+        brings=texts(record, "brings", path),
+        takes=texts(record, "takes", path),
+        bare=record.get("bare") is True,
     )
+
+
+def _optional(record: Mapping[str, Any], key: str, path: Path) -> str | None:
+    return None if record.get(key) is None else part(record, key, str, path)
 
 
 def _step_out(step: Step) -> list[str]:
     return ["rename", step.source, step.target] if isinstance(step, Rename) else ["remove", step.path]
 
 
-def _step_in(step: list[str]) -> Step:
+def _step_in(step: object) -> Step:
     match step:
         case ["rename", str(source), str(target)]:
             return Rename(source, target)

@@ -31,7 +31,7 @@ def remembered(ancestor: Ancestor | None) -> Collection[str]:
 
 def known(info: Mapping[str, Any]) -> Collection[str]:
     """Read the sides of the old schema from an ancestor's notes."""
-    return tuple(info.get(_OLD, ()))
+    return tuple(info.get(_OLD) or ())
 
 
 def lesser(held: Mapping[Side, Snapshot], before: Collection[str] = ()) -> Side | None:

@@ -36,8 +36,6 @@ LOCK_SECONDS = 5.0
 """How long to wait for another usbsync at work on the same."""
 WORK = "work"
 """The folder in a pair's where runs have their scratch folders."""
-PENDING = "pending"
-"""The folder in a pair's for what a commit record needs; it outlives the process that wrote it."""
 
 
 @dataclass(frozen=True, slots=True)

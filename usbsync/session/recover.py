@@ -23,6 +23,7 @@ from usbsync.session.apply import (
     unstage_collection,
 )
 from usbsync.session.journal import NONE, Cut, SideRecord, read_cut
+from usbsync.session.lawful import check_steps
 from usbsync.session.meet import Meeting
 from usbsync.session.replica import Replica
 from usbsync.session.talk import Talk
@@ -73,12 +74,19 @@ def recover(meeting: Meeting, talk: Talk) -> Recovery | None:
 
 def _readable(meeting: Meeting, talk: Talk) -> Cut | None:
     try:
-        return read_cut(meeting.pair)
+        return _lawful(meeting)
     except NewerState:
         raise
     except DamagedData as error:
         talk.note(f"{error}; starting over")
         return None
+
+
+def _lawful(meeting: Meeting) -> Cut | None:
+    cut = read_cut(meeting.pair)
+    if cut:
+        check_steps(cut, meeting.replicas)
+    return cut
 
 
 def _decide(meeting: Meeting, cut: Cut) -> tuple[Recovery, Side | None]:

@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from usbsync.collection.diff import lost, tally
 from usbsync.collection.snapshot import MAIN, Snapshot, file_fingerprint
@@ -29,7 +28,7 @@ from usbsync.session.replica import Held, Replica, held
 from usbsync.session.report import Counts, Report, Result, media_counts
 from usbsync.session.talk import Talk
 from usbsync.state.ancestor import Ancestor, from_record
-from usbsync.state.backups import Backup, Backups
+from usbsync.state.backups import Backup, Backups, making_sense
 from usbsync.state.files import sha256_of
 from usbsync.transport.base import OnBytes
 from usbsync.transport.ways import open_folder
@@ -147,7 +146,8 @@ def _is_damaged(meeting: Meeting, side: Side) -> bool:
 def _left(meeting: Meeting, backup: Backup) -> Mapping[Side, str] | None:
     """Return what both were when usbsync last left them, where that is known."""
     if AFTER in backup.facts:
-        return {Side(side): str(sha256) for side, sha256 in backup.facts[AFTER].items()}
+        with making_sense(backup):
+            return {Side(side): str(sha256) for side, sha256 in backup.facts[AFTER].items()}
     ancestor = meeting.ancestor()
     if ancestor is None:
         return None
@@ -233,7 +233,7 @@ def _old_ancestor(backup: Backup, left: Mapping[str, str]) -> Ancestor | None:
     if not record:
         return None
     old = replace(from_record(record, backup.path), collection=backup.path / "ancestor.anki2")
-    if sha256_of(old.collection) != old.sha256:
+    if not old.collection.is_file() or sha256_of(old.collection) != old.sha256:
         return None  # it was damaged before it was backed up
     info = {**old.info, "left": dict(left)}
     return replace(old, when=time.time(), seen_desktop={}, seen_phone={}, info=info)
@@ -249,7 +249,7 @@ def _media_plan(meeting: Meeting, backup: Backup, sides: Collection[Side]) -> Me
 
 
 def _media_steps(meeting: Meeting, backup: Backup, side: Side) -> Iterator[MediaStep]:
-    came: Mapping[str, Any] = backup.facts.get("media", {}).get(side.value, {})
+    came = _came(backup, side)
     saved = _saved(backup, side).files
     if not came and not saved:
         return
@@ -259,12 +259,19 @@ def _media_steps(meeting: Meeting, backup: Backup, side: Side) -> Iterator[Media
         yield from _media_step(name, came.get(name), saved.get(name), there.get(name))
 
 
+def _came(backup: Backup, side: Side) -> dict[str, str]:
+    """Return the media that a side was brought: name -> SHA-1."""
+    with making_sense(backup):
+        rows = backup.facts.get("media", {}).get(side.value, {})
+        return {name: str(sha1) for name, (sha1, _size) in rows.items()}
+
+
 def _media_step(
-    name: str, came: list[Any] | None, saved: MediaFile | None, now: MediaFile | None
+    name: str, came: str | None, saved: MediaFile | None, now: MediaFile | None
 ) -> Iterator[MediaStep]:
     """Undo one file; one that was changed again since is left alone."""
     reason = "undo"
-    untouched = now is not None and came is not None and now.sha1 == came[0]
+    untouched = now is not None and came is not None and now.sha1 == came
     if saved and now is None:
         yield Add(name, saved, reason)  # it was deleted, or its replacement was since
     elif saved and now and untouched:

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import UnionType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from usbsync.errors import DamagedData
 from usbsync.state.files import durable_copy, sha256_of, sweep_temporaries
-from usbsync.state.records import damaged, part, read_record, write_record
+from usbsync.state.records import damaged, part, read_record, texts, write_record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from usbsync.state.pair import Pair
 
 _VERSION = 1
 _NAME = "ancestor.json"
 _SEEN = [int, int, str]
+_SHA256 = re.compile("[0-9a-f]{64}", re.ASCII)
+_LATEST = 253_402_300_800.0  # the year 10000, in seconds since 1970
+_INFO: Mapping[str, tuple[type, UnionType | type]] = {
+    "phone": (str, str),
+    "answer": (str, str),
+    "left": (dict, str),
+    "brought": (dict, str | None),
+    "old": (list, str),
+}
+"""The session's notes: what each is, and what is in it."""
 _HINT = "nothing was changed; choose with --first merge, upload or download, and a new memory is begun"
 
 
@@ -116,19 +127,40 @@ def as_record(ancestor: Ancestor) -> dict[str, Any]:
 
 def from_record(record: Mapping[str, Any], path: Path) -> Ancestor:
     """Turn JSON values read from `path` back; DamagedData when they are not an ancestor's."""
-    media = part(record, "media", dict, path)
-    if not all(isinstance(sha1, str) for sha1 in media.values()):
-        raise damaged(path, "'media' is not names and hashes")
     return Ancestor(
         collection=Path(part(record, "collection", str, path)),
-        sha256=part(record, "sha256", str, path),
+        sha256=_hash_in(part(record, "sha256", str, path), path),
         desktop_sha256=part(record, "desktop_sha256", str, path),
-        media=media,
+        media=texts(record, "media", path),
         seen_desktop=_seen_in(part(record, "seen_desktop", dict, path), path),
         seen_phone=_seen_in(part(record, "seen_phone", dict, path), path),
-        when=part(record, "when", float, path),
-        info=part(record, "info", dict, path),
+        when=_when_in(part(record, "when", float, path), path),
+        info=_info_in(part(record, "info", dict, path), path),
     )
+
+
+def _hash_in(sha256: str, path: Path) -> str:
+    """Check what becomes part of a file's name."""
+    if not _SHA256.fullmatch(sha256):
+        raise damaged(path, "a hash is none")
+    return sha256
+
+
+def _when_in(when: float, path: Path) -> float:
+    if not 0 <= when < _LATEST:  # nor is it NaN
+        raise damaged(path, "a time is none")
+    return when
+
+
+def _info_in(info: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Check the session's own notes, by what kind each of them is."""
+    for name, kinds in _INFO.items():
+        value = info.get(name)
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        outer, within = kinds
+        if not isinstance(value, outer | None) or not all(isinstance(each, within) for each in inner):
+            raise damaged(path, f"its note {name!r} makes no sense")
+    return info
 
 
 def _seen_out(seen: Mapping[str, Seen]) -> dict[str, list[int | str]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
@@ -25,7 +26,7 @@ from usbsync.state.files import (
 from usbsync.state.records import damaged, part, read_record, write_record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from usbsync.state.pair import Pair
 
@@ -251,6 +252,16 @@ def _one(row: object, manifest: Path) -> BackedUp:
         case [int(size), str(sha256)]:
             return BackedUp(size, sha256)
     raise damaged(manifest, "a file is not size and hash")
+
+
+@contextmanager
+def making_sense(backup: Backup) -> Iterator[None]:
+    """Turn what goes wrong in reading the facts of a backup into DamagedData."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        why = f"what it says of the sync makes no sense ({error!r})"
+        raise damaged(backup.path / _MANIFEST, why, hint=_way_on(backup.path)) from error
 
 
 def _is_whole(path: Path, file: BackedUp) -> bool:

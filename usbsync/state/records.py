@@ -61,6 +61,14 @@ def part(record: Mapping[str, Any], key: str, kind: type[T], path: Path) -> T:
     return value
 
 
+def texts(record: Mapping[str, Any], key: str, path: Path) -> dict[str, str]:
+    """Take names and texts out of a record; raises as `part`."""
+    found = part(record, key, dict, path)
+    if not all(isinstance(value, str) for value in found.values()):
+        raise damaged(path, f"{key!r} is not names and texts")
+    return found
+
+
 def damaged(path: Path, why: str, *, hint: str | None = None) -> DamagedData:
     """Make the error for a state file that is not what we wrote."""
     return DamagedData(
