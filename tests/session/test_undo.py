@@ -5,8 +5,10 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
+from rigs.phone import ANKIDROID
 from session import cuts
 from session.enumerated import stride
+from session.rigged import OnAdbd, Phones
 from session.scenes import (
     World,
     assert_alike,
@@ -19,6 +21,7 @@ from session.scenes import (
     kept,
     kept_media,
     killed_while,
+    media,
     put,
     strays,
     study,
@@ -358,3 +361,25 @@ def test_taking_away_dies_anywhere_and_is_finished(bare, wal) -> None:
         assert_alike(bare)
         assert not strays(bare)
     assert seen == {True, False}
+
+
+@pytest.mark.adbd
+def test_a_real_phone_that_had_nothing_has_nothing_again(adbd, tmp_path) -> None:
+    phones = Phones(adbd, tmp_path)
+    world = OnAdbd(tmp_path / "w", phones=phones)
+    put(fresh(world.desktop), "picture", "a picture")
+    media(world.phone).rmdir()
+    assert list(world.phone.parent.iterdir()) == []
+    where = {"phone_dir": f"/storage/emulated/0/{ANKIDROID}"}
+    try:
+        world.sync(**where)
+        killed_while(world.phone, lambda col: study_in(col, "in the log"))
+        full = dump(world.phone)
+        for _ in range(2):
+            assert world.undo(**where).emptied == (Side.PHONE,)
+            assert list(world.phone.parent.iterdir()) == []
+            world.undo(**where)
+            assert (dump(world.phone), files(world.phone)) == (full, {"picture": b"a picture"})
+        assert not strays(world)
+    finally:
+        phones.now.kill()
