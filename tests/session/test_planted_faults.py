@@ -18,7 +18,7 @@ from session.enumerated import Scene, comes_through, scene, standing
 from session.scenes import assert_alike, notes, study, with_past
 
 from usbsync.errors import UsbsyncError
-from usbsync.session import apply
+from usbsync.session import apply, commit
 from usbsync.state.backups import Backups
 
 
@@ -44,7 +44,7 @@ def ancestor_remembered_before_the_flips(patch) -> None:
 
 
 def stale_wal_left_beside_the_new_main(patch) -> None:
-    patch.setattr(apply, "_wal_steps", lambda *_args: ())
+    patch.setattr(commit, "_wal_steps", lambda *_args: ())
 
 
 def as_ever(at: Scene) -> None:

@@ -217,7 +217,7 @@ def test_a_full_disk_of_the_state_home_is_said_too(ready, monkeypatch) -> None:
 
     before = sides(ready)
     with monkeypatch.context() as patch:
-        patch.setattr(apply, "_link", full)
+        patch.setattr(apply, "link_or_copy", full)
         with pytest.raises(NoSpace):
             ready.sync()
     assert sides(ready) == before

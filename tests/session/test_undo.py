@@ -206,14 +206,14 @@ def test_a_sync_that_failed_is_not_what_is_undone(synced, monkeypatch) -> None:
 def test_an_undo_that_was_cut_while_someone_studied_loses_nothing(synced, monkeypatch) -> None:
     """The phone was brought back, the desktop not yet, and was studied with: all that the merge knew must stay."""
     from usbsync.core.conflict import Side  # noqa: PLC0415
-    from usbsync.session import apply  # noqa: PLC0415
+    from usbsync.session import finish  # noqa: PLC0415
 
     class Died(BaseException):
         pass
 
     world, _, _ = synced
     merged = texts(world.desktop)
-    real = apply._flip
+    real = finish._flip
 
     def flip(replica, record, **how):
         if replica.side is Side.DESKTOP:
@@ -221,7 +221,7 @@ def test_an_undo_that_was_cut_while_someone_studied_loses_nothing(synced, monkey
         real(replica, record, **how)
 
     with monkeypatch.context() as patch:
-        patch.setattr(apply, "_flip", flip)
+        patch.setattr(finish, "_flip", flip)
         with pytest.raises(Died):
             world.undo()
     assert texts(world.phone) != merged

@@ -19,7 +19,7 @@ from usbsync.core.first import Start
 from usbsync.core.plan import make_plan
 from usbsync.core.reconcile import reconcile
 from usbsync.errors import ChoiceNeeded, UsageError
-from usbsync.session.apply import Work, apply
+from usbsync.session.apply import apply
 from usbsync.session.collection import CollectionWork, grow_both, known_fingerprints
 from usbsync.session.descent import PHONE
 from usbsync.session.desktop import desktop_meant
@@ -32,6 +32,7 @@ from usbsync.session.remembered import next_ancestor
 from usbsync.session.replica import Held, held, snapshots
 from usbsync.session.report import Report, Result
 from usbsync.session.talk import Talk
+from usbsync.session.work import Work
 from usbsync.state.ancestor import Ancestor, from_record
 from usbsync.state.backups import Backup, Backups, making_sense
 from usbsync.state.home import state_home

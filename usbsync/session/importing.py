@@ -20,7 +20,7 @@ from usbsync.core.media import Add, MediaFile, MediaPlan, MediaStep, Replace, is
 from usbsync.errors import ChoiceNeeded, DamagedData, UsageError
 from usbsync.media.move import Place, fetch
 from usbsync.session.alone import AFTER, AloneMemory, meet_alone, states_of
-from usbsync.session.apply import Work, apply
+from usbsync.session.apply import apply
 from usbsync.session.levels import as_it_was
 from usbsync.session.meet import Meeting, meet
 from usbsync.session.options import Options
@@ -28,6 +28,7 @@ from usbsync.session.recover import recover
 from usbsync.session.replica import Held, held
 from usbsync.session.report import Report, Result, media_counts
 from usbsync.session.talk import Talk
+from usbsync.session.work import Work
 from usbsync.state.ancestor import Ancestor
 from usbsync.state.files import sha1_of, sha256_of
 from usbsync.transport.base import OnBytes, Pull

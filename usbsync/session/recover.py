@@ -13,15 +13,8 @@ from dataclasses import replace
 from usbsync.core.conflict import Side
 from usbsync.core.recovery import Recovery, Standing, recovery
 from usbsync.errors import DamagedData, NewerState
-from usbsync.session.apply import (
-    carry_out,
-    conclude,
-    holds,
-    look_for_app,
-    sweep_work,
-    unstage,
-    unstage_collection,
-)
+from usbsync.session.apply import look_for_app
+from usbsync.session.finish import carry_out, conclude, holds, sweep_work, unstage, unstage_collection
 from usbsync.session.journal import NONE, Cut, SideRecord, read_cut
 from usbsync.session.lawful import check_steps
 from usbsync.session.meet import Meeting

@@ -10,9 +10,10 @@ from typing import Any
 from usbsync.core.conflict import Side
 from usbsync.core.first import Start
 from usbsync.errors import Busy, DamagedData
-from usbsync.session.apply import Work, apply, conclude, unstage_media
+from usbsync.session.apply import apply
 from usbsync.session.collection import CollectionWork, collection_work
 from usbsync.session.conflicts import conflict_facts
+from usbsync.session.finish import conclude, unstage_media
 from usbsync.session.media import MediaWork, media_alarms, media_work, no_media, refuse_alarms
 from usbsync.session.meet import Meeting, meet
 from usbsync.session.options import Options
@@ -20,6 +21,7 @@ from usbsync.session.recover import interrupted, recover
 from usbsync.session.remembered import next_ancestor
 from usbsync.session.report import Clock, Report, Result, media_counts
 from usbsync.session.talk import Talk
+from usbsync.session.work import Work
 from usbsync.state.ancestor import Ancestor
 
 _RESULTS = {Start.UPLOAD: Result.UPLOADED, Start.DOWNLOAD: Result.DOWNLOADED}

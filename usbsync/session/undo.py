@@ -17,7 +17,7 @@ from usbsync.errors import DamagedData, GuardRefused, UsageError
 from usbsync.media.listing import Listing, list_media
 from usbsync.media.move import Place, fetch
 from usbsync.session.alone import AFTER, NO_PHONE, meet_alone
-from usbsync.session.apply import ABSENT, BARE, Work, apply
+from usbsync.session.apply import ABSENT, BARE, apply
 from usbsync.session.collection import known_fingerprints
 from usbsync.session.conflicts import kept
 from usbsync.session.journal import NONE
@@ -27,6 +27,7 @@ from usbsync.session.recover import recover
 from usbsync.session.replica import Held, Replica, held
 from usbsync.session.report import Counts, Report, Result, media_counts
 from usbsync.session.talk import Talk
+from usbsync.session.work import Work
 from usbsync.state.ancestor import Ancestor, from_record
 from usbsync.state.backups import Backup, Backups, making_sense
 from usbsync.state.files import sha256_of

@@ -6,6 +6,7 @@ import errno
 import glob
 import hashlib
 import os
+import shutil
 import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -66,6 +67,15 @@ def durable_copy(source: Path, target: Path) -> str:
             digest.update(block)
             writer.write(block)
     return digest.hexdigest()
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Keep a file under a second name, or as a copy where the disk has no links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+    target.chmod(0o600)
 
 
 def sha256_of(path: Path) -> str:
