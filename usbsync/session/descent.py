@@ -14,7 +14,9 @@ from usbsync.core.conflict import Side
 from usbsync.core.lineage import Evidence, Kind, base
 from usbsync.session.memory import PairMemory
 from usbsync.session.replica import Replica
+from usbsync.session.standing import facts, go_back
 from usbsync.state.ancestor import Ancestor
+from usbsync.state.backups import Backups
 from usbsync.state.pair import Pair
 from usbsync.state.passed import Passed, load_passed
 
@@ -138,6 +140,8 @@ class CableMemory:
     def keep(self, new: Ancestor | None) -> None:
         """Remember what both hold: it is newer than all packages."""
         self.known.keep(new)
+        if new is None or "left" in new.info:  # an undo takes the desktop back behind packages, too
+            go_back(self._packages, new, Backups(self.known.pair))
         self._newest, self._looked = self.known.load(), True  # with the copy that is kept: the one given goes
 
     def phone_media(self) -> Mapping[str, str] | None:
@@ -151,8 +155,8 @@ class CableMemory:
         return versions(each for each in load_passed(self._packages) if each.state.when < ancestor.when)
 
     def facts(self) -> Mapping[str, Any]:
-        """They need none."""
-        return self.known.facts()
+        """Return which packages' states stand now."""
+        return facts(self._packages)
 
     @property
     def _packages(self) -> Pair:

@@ -25,15 +25,19 @@ def facts(pair: Pair) -> Mapping[str, Any]:
     return {_STANDING: [each.name for each in standing(pair)]}
 
 
-def go_back(pair: Pair, old: Ancestor | None) -> None:
+def go_back(pair: Pair, old: Ancestor | None, backups: Backups | None = None) -> None:
     """Let those states stand that stood before what the newest backup undoes, and set aside the others.
+
+    The backup is one of `backups`; the pair's own where none are given.
 
     They are not forgotten: the undo may be undone, and the phone may hold what came of it.
     """
     known = load_passed(pair)
     if not known:
         return
-    names = _stood(Backups(pair))
+    names = _stood(backups or Backups(pair))
+    if names is None and backups:
+        return
     if names is None:  # a backup of an older usbsync
         names = {each.name for each in _from(known, old)}
     left = old.info.get(_LEFT, {}) if old else {"phone": ""}
