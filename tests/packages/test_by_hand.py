@@ -11,8 +11,9 @@ from packages.hand import Hand, alike
 from session.scenes import files, fresh, notes, put, reviews, texts
 from worlds import add_note, answer, edit_field, editing, note_ids, wait_a_second
 
+from usbsync.cli.render import render_conflicts
 from usbsync.errors import ChoiceNeeded, UsageError
-from usbsync.session.conflicts import take_other
+from usbsync.session.conflicts import past, take_other
 from usbsync.session.options import Options
 from usbsync.session.sync import sync
 from usbsync.session.talk import Silent
@@ -314,3 +315,7 @@ def test_a_conflict_of_a_package_cannot_be_taken_and_says_what_to_do(hand: Hand)
         with pytest.raises(UsageError, match="came as a package") as told:
             take_other(options, Silent(), 1)
         assert "conflicts show" in told.value.hint
+    listed = past(hand.options())
+    assert listed
+    assert listed.by_package
+    assert "write it in Anki" in render_conflicts(listed.conflicts, by_package=True).plain

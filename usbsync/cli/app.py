@@ -276,7 +276,8 @@ def conflicts(
         found = past(options_of(collection=collection, profile=profile))
         listed = found.conflicts if found else ()
         data = {"backup": found.backup.id if found else None, "conflicts": [as_json(each) for each in listed]}
-        show(render_conflicts(listed), json_=json_, data=data)
+        by_package = found is not None and found.by_package
+        show(render_conflicts(listed, by_package=by_package), json_=json_, data=data)
 
 
 @conflicts_app.command("show")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -111,13 +112,15 @@ def _conflicts(report: Report, *, planned: bool) -> Iterator[Text]:
         yield Text(f"  … and {more} more; --json lists them all\n")
 
 
-def render_conflicts(conflicts: Sequence[Conflict]) -> Text:
+def render_conflicts(conflicts: Sequence[Conflict], *, by_package: bool = False) -> Text:
     """List conflicts by the numbers by which they can be shown and taken."""
     text = Text()
     for number, conflict in enumerate(conflicts, start=1):
         text.append(f"{number:>3} ").append_text(side_by_side(conflict))
     if not conflicts:
         return Text("the last merge had no conflict")
+    if by_package:
+        return text.append("hint: to have the other side's after all, write it in Anki")
     return text.append("hint: usbsync conflicts take NUMBER takes the other side's after all")
 
 
@@ -209,10 +212,22 @@ def render_backups(backups: Sequence[tuple[str, Backup]], unreadable: Sequence[P
         f"{backup.id:<24} {size_of(backup.size):>9}  {backup.note:<11} {phone}" for phone, backup in backups
     ]
     if lines:
-        lines.append("hint: usbsync undo ID brings both sides back to what they held before")
+        lines.append(f"hint: usbsync undo ID brings {_whom({phone for phone, _ in backups})} before")
     elif not unreadable:
         lines.append("no backup: usbsync has changed nothing yet")
     return Text("\n".join([*lines, *(f"kept, but it cannot be read: {path}" for path in unreadable)]))
+
+
+def _whom(phones: AbstractSet[str]) -> str:
+    """Say whom an undo takes back: where the phone is not needed, the desktop alone."""
+    from usbsync.session.alone import NOBODY  # noqa: PLC0415 - to list backups is all that needs it
+    from usbsync.session.descent import PHONE  # noqa: PLC0415
+
+    absent = phones & {NOBODY, PHONE}
+    if phones == absent:
+        return "the desktop back to what it held"
+    alone = " (of a package or an import: the desktop)" if absent else ""
+    return f"both sides{alone} back to what they held"
 
 
 def render_status(status: Status) -> Text:

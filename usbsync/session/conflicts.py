@@ -45,6 +45,7 @@ class Past:
 
     backup: Backup
     conflicts: tuple[Conflict, ...]
+    by_package: bool = False  # the phone came as a package: what it holds cannot be changed from here
 
     def number(self, number: int) -> Conflict:
         """Return one conflict; numbers begin at 1."""
@@ -67,7 +68,8 @@ def past(options: Options) -> Past | None:
     """
     listed = kept(options)
     whose = next((phone for phone, backup in listed if backup.facts.get("conflicts")), None)
-    return _last(backup for phone, backup in listed if phone == whose)
+    found = _last(backup for phone, backup in listed if phone == whose)
+    return replace(found, by_package=whose == PHONE) if found else None
 
 
 def kept(options: Options) -> list[tuple[str, Backup]]:
