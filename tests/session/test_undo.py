@@ -10,6 +10,7 @@ from session import cuts
 from session.enumerated import stride
 from session.rigged import OnAdbd, Phones
 from session.scenes import (
+    LONG_AGO,
     World,
     assert_alike,
     both_work,
@@ -151,13 +152,21 @@ def test_a_first_sync_is_undone_to_strangers(bare, first) -> None:
 def test_an_older_one_is_chosen_by_its_id(synced) -> None:
     world, before, _ = synced
     study(world.phone, "second")
+    put(world.phone, "second", "came second")
+    put(world.phone, "desktop-new", "replaced again", LONG_AGO + 900)
+    (media(world.desktop) / "phone-new").unlink()
     world.sync()
     study(world.desktop, "third")
+    (media(world.desktop) / "second").unlink()
     world.sync()
     newest, middle, oldest = world.backups.list()
     assert newest.id != middle.id
+    latest = look(world)
     world.undo(oldest.id)
-    assert look(world)[0] == before[0]
+    assert look(world) == before
+    world.undo()
+    assert look(world) == latest
+    world.undo(oldest.id)
     world.sync()
     assert_alike(world)
 
@@ -383,3 +392,19 @@ def test_a_real_phone_that_had_nothing_has_nothing_again(adbd, tmp_path) -> None
         assert not strays(world)
     finally:
         phones.now.kill()
+
+
+def test_back_to_before_the_first_fill_what_people_put_there_stays(bare) -> None:
+    put(fresh(bare.desktop), "picture", "a picture")
+    bare.sync(phone_dir="/")
+    put(bare.phone, "phone's", "made on the phone")
+    put(bare.desktop, "desktop's", "made on the desktop")
+    study(bare.desktop, "since")
+    bare.sync()
+    now = look(bare)
+    bare.undo(bare.backups.list()[-1].id)
+    assert set(files(bare.desktop)) == {"picture", "desktop's"}  # nobody but a person put that there
+    assert not bare.phone.exists()
+    assert set(files(bare.phone)) == {"phone's"}
+    bare.undo(phone_dir="/")
+    assert look(bare) == now

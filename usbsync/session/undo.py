@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -11,16 +11,14 @@ from pathlib import Path
 from usbsync.collection.diff import lost, tally
 from usbsync.collection.snapshot import MAIN, Snapshot, file_fingerprint
 from usbsync.core.conflict import Side
-from usbsync.core.media import Add, Delete, MediaFile, MediaPlan, MediaStep, Replace
 from usbsync.device.spec import Package, parse
 from usbsync.errors import DamagedData, GuardRefused, UsageError
-from usbsync.media.listing import Listing, list_media
-from usbsync.media.move import Place, fetch
 from usbsync.session.alone import AFTER, NO_PHONE, meet_alone
 from usbsync.session.apply import ABSENT, BARE, apply
 from usbsync.session.collection import known_fingerprints
 from usbsync.session.conflicts import kept
 from usbsync.session.journal import NONE
+from usbsync.session.media_past import media_plan, since, stage_media
 from usbsync.session.meet import Meeting, meet
 from usbsync.session.options import Options
 from usbsync.session.recover import recover
@@ -30,9 +28,8 @@ from usbsync.session.talk import Talk
 from usbsync.session.work import Work
 from usbsync.state.ancestor import Ancestor, from_record
 from usbsync.state.backups import Backup, Backups, making_sense
-from usbsync.state.files import sha256_of
+from usbsync.state.files import private_folder, sha256_of
 from usbsync.transport.base import OnBytes
-from usbsync.transport.ways import open_folder
 
 _UNPROVEN = 0  # the schema of a collection that could not be read
 _COMMANDS = {Result.UNDONE: "undo", Result.RESTORED: "restore ID"}
@@ -185,7 +182,8 @@ def _work(
             gone.append(side)
         else:
             new[side] = held(replica, original, meeting.scratch / f"{side}-backup").whole
-    plan = _media_plan(meeting, backup, sides)
+    gathered = private_folder(meeting.scratch / "gathered")
+    plan = media_plan(meeting, since(Backups(meeting.pair), backup), sides, gathered)
     left = {side.value: sha256_of(new[side]) if side in new else before[side] for side in Side}
     left |= {side.value: NONE for side in gone}
     return Work(
@@ -200,7 +198,7 @@ def _work(
         rewinds=True,
         gone=gone,
         bare=[side for side in sides if side in _sides(backup, BARE)],
-        stage_media=lambda on_bytes: _stage_media(meeting, backup, plan, on_bytes),
+        stage_media=lambda on_bytes: stage_media(meeting, plan, gathered, on_bytes),
     )
 
 
@@ -238,61 +236,3 @@ def _old_ancestor(backup: Backup, left: Mapping[str, str]) -> Ancestor | None:
         return None  # it was damaged before it was backed up
     info = {**old.info, "left": dict(left)}
     return replace(old, when=time.time(), seen_desktop={}, seen_phone={}, info=info)
-
-
-# ---- media
-
-
-def _media_plan(meeting: Meeting, backup: Backup, sides: Collection[Side]) -> MediaPlan:
-    """Plan to take away what came, and to put back what was replaced or deleted."""
-    steps = {side: tuple(_media_steps(meeting, backup, side)) if side in sides else () for side in Side}
-    return MediaPlan(steps[Side.DESKTOP], steps[Side.PHONE], (), (), {})
-
-
-def _media_steps(meeting: Meeting, backup: Backup, side: Side) -> Iterator[MediaStep]:
-    came = _came(backup, side)
-    saved = _saved(backup, side).files
-    if not came and not saved:
-        return
-    replica = meeting.replicas[side]
-    there = list_media(replica.transport, replica.media, {}, where=side).files
-    for name in sorted({*came, *saved}):
-        yield from _media_step(name, came.get(name), saved.get(name), there.get(name))
-
-
-def _came(backup: Backup, side: Side) -> dict[str, str]:
-    """Return the media that a side was brought: name -> SHA-1."""
-    with making_sense(backup):
-        rows = backup.facts.get("media", {}).get(side.value, {})
-        return {name: str(sha1) for name, (sha1, _size) in rows.items()}
-
-
-def _media_step(
-    name: str, came: str | None, saved: MediaFile | None, now: MediaFile | None
-) -> Iterator[MediaStep]:
-    """Undo one file; one that was changed again since is left alone."""
-    reason = "undo"
-    untouched = now is not None and came is not None and now.sha1 == came
-    if saved and now is None:
-        yield Add(name, saved, reason)  # it was deleted, or its replacement was since
-    elif saved and now and untouched:
-        yield Replace(name, saved, now, reason)
-    elif now and untouched and not saved:
-        yield Delete(name, now, reason)
-
-
-def _saved(backup: Backup, side: Side) -> Listing:
-    """List the media that a backup kept of one side."""
-    return list_media(open_folder(backup.path), f"/{side}/media", {}, where=side)
-
-
-def _stage_media(meeting: Meeting, backup: Backup, plan: MediaPlan, on_bytes: OnBytes) -> None:
-    """Stage each side's files from the backup."""
-    scratch = meeting.scratch / "media"
-    scratch.mkdir(exist_ok=True)
-    kept = open_folder(backup.path)
-    for side, replica in meeting.replicas.items():
-        only = MediaPlan(
-            plan.desktop if side is Side.DESKTOP else (), plan.phone if side is Side.PHONE else (), (), (), {}
-        )
-        fetch(only, {side: replica.place, side.other: Place(kept, f"/{side}/media")}, scratch, on_bytes)

@@ -61,6 +61,11 @@ class Backup:
     note: str
     facts: Mapping[str, Any]
 
+    def prove(self, name: str) -> None:
+        """Read one file; DamagedData where it is missing or changed."""
+        if not _is_whole(self.path / name, self.files[name]):
+            raise _not_whole(self, [name])
+
 
 def _now() -> datetime:
     return datetime.now(UTC)
@@ -153,11 +158,7 @@ class Backups:
         """Read every file of a backup; DamagedData names those that are missing or changed."""
         bad = [name for name, file in backup.files.items() if not _is_whole(backup.path / name, file)]
         if bad:
-            listed = ", ".join(sorted(bad)[:5])
-            raise DamagedData(
-                f"the backup {backup.id} is damaged: {len(bad)} of its files are not whole ({listed})",
-                hint=_way_on(backup.path),
-            )
+            raise _not_whole(backup, bad)
 
     def prune(
         self, keep: int = KEEP, max_age_days: float = MAX_AGE_DAYS, max_bytes: int = MAX_BYTES
@@ -282,6 +283,14 @@ def _measured(path: Path) -> dict[str, BackedUp]:
             files[entry.relative_to(path).as_posix()] = BackedUp(entry.stat().st_size, sha256_of(entry))
     fsync_folder(path)
     return files
+
+
+def _not_whole(backup: Backup, bad: Collection[str]) -> DamagedData:
+    listed = ", ".join(sorted(bad)[:5])
+    return DamagedData(
+        f"the backup {backup.id} is damaged: {len(bad)} of its files are not whole ({listed})",
+        hint=_way_on(backup.path),
+    )
 
 
 def _marker(path: Path) -> Path:
