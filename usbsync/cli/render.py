@@ -220,10 +220,9 @@ def render_backups(backups: Sequence[tuple[str, Backup]], unreadable: Sequence[P
 
 def _whom(phones: AbstractSet[str]) -> str:
     """Say whom an undo takes back: where the phone is not needed, the desktop alone."""
-    from usbsync.session.alone import NOBODY  # noqa: PLC0415 - to list backups is all that needs it
-    from usbsync.session.descent import PHONE  # noqa: PLC0415
+    from usbsync.session.alone import NO_PHONE  # noqa: PLC0415 - to list backups is all that needs it
 
-    absent = phones & {NOBODY, PHONE}
+    absent = phones & set(NO_PHONE)
     if phones == absent:
         return "the desktop back to what it held"
     alone = " (of a package or an import: the desktop)" if absent else ""
