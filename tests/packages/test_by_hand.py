@@ -12,11 +12,13 @@ from session.scenes import files, fresh, notes, put, reviews, texts
 from worlds import add_note, answer, edit_field, editing, note_ids, wait_a_second
 
 from usbsync.cli.render import render_conflicts
+from usbsync.core.first import First
 from usbsync.errors import ChoiceNeeded, UsageError
 from usbsync.session.conflicts import past, take_other
 from usbsync.session.options import Options
 from usbsync.session.sync import sync
 from usbsync.session.talk import Silent
+from usbsync.state.passed import MOST, load_passed
 
 
 def work(path, who: str, at: int) -> None:
@@ -150,6 +152,43 @@ def test_another_phone_is_not_taken_for_the_first(hand: Hand) -> None:
     with pytest.raises(ChoiceNeeded, match="never met"):
         hand.sync_of(other)
     assert texts(hand.desktop) == before
+
+
+def test_a_phone_that_comes_seldom_is_known_though_another_comes_every_day(hand: Hand) -> None:
+    seldom = Hand(hand.root / "two")
+    fresh(seldom.phone, notes=3)
+    seldom.export()
+    hand.sync_of(seldom, first=First.MERGE)
+    seldom.import_()
+    for at in range(6):
+        for path in (hand.phone, hand.desktop):
+            with editing(path) as col:
+                add_note(col, "Basic", [f"day {at}", path.parent.name], 1)
+        hand.export()
+        hand.sync()
+        if at % 2:
+            hand.import_()
+    with editing(seldom.phone) as col:
+        gone = note_ids(col)[0]
+        col.remove_notes([gone])
+    seldom.export()
+    hand.sync_of(seldom)
+    assert gone not in notes(hand.desktop)
+    assert len(load_passed(hand.pair)) <= 2 * MOST
+
+
+def test_an_answer_is_known_though_many_packages_came_since(hand: Hand, tmp_path) -> None:
+    work(hand.desktop, "desktop", 0)
+    hand.carry()
+    first = shutil.copyfile(hand.answer, tmp_path / "first.colpkg")
+    for at in range(9):
+        with editing(hand.phone) as col:
+            add_note(col, "Basic", [f"day {at}", "x"], 1)
+        hand.export()
+        hand.sync()
+    hand.import_(first)
+    hand.carry()
+    alike(hand)
 
 
 def test_media_deleted_on_the_desktop_does_not_come_back(hand: Hand) -> None:

@@ -74,6 +74,7 @@ def passed(pair: Pair) -> Path:
         "holds": ["sent 1.5"],
         "aside": False,
         "own": "passed-x.anki2",
+        "phone": "a phone",
     }
     write_record(pair.create() / "passed.json", {"states": [state]}, version=1)
     return pair.folder / "passed.json"

@@ -62,6 +62,7 @@ class PackageMemory:
     _marks: Mapping[str, str] = field(default_factory=dict)
     _media: Mapping[str, Seen] = field(default_factory=dict)
     _older: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    _phone: str = ""
 
     def load(self) -> Ancestor | None:
         """Return the newest state that the package and the desktop both descend from."""
@@ -95,6 +96,7 @@ class PackageMemory:
             go_back(self.pair, new)
             self.talk.note("the phone keeps what it has; its own export is how it was before")
             return
+        self._phone = self._phone or secrets.token_hex(4)  # nobody's that is known
         known = self._outlasting(load_passed(self.pair))
         given = self._given(new)
         arrived = self._arrived(new)
@@ -127,6 +129,7 @@ class PackageMemory:
         if chosen.in_own_ids:
             self._translate(state.collection)
         self._older = versions(chosen.older)
+        self._phone = chosen.passed.phone
         seen = states[0].state.seen_desktop  # known by size and time: the newest is the best
         has = {name: file.sha1 for name, file in self._media.items()}
         media = as_it_came(state, has) if self.package.media else state.media
@@ -159,14 +162,16 @@ class PackageMemory:
             media = {name: sha1 for name, sha1 in found.items() if name in new.media or name in before}
         state = _state(new, collection, sha256_of(collection), media)
         mark = self._marks.get(self._whose)
-        return Passed(Kind.GIVEN, mark, state, own=own if collection != own else None)
+        theirs = own if collection != own else None
+        return Passed(Kind.GIVEN, mark, state, own=theirs, phone=self._phone)
 
     def _sent(self, new: Ancestor, given: Ancestor, arrived: Iterable[str], mark: str, packed: str) -> Passed:
         """Make a state of the answer: a phone that imports it keeps the media that were deleted here."""
         media = {**given.media, **new.media}
         state = _state(new, new.collection, new.sha256, media)
         brought = {BROUGHT: {name: given.media.get(name) for name in arrived}}
-        return Passed(Kind.SENT, mark, replace(state, info={**state.info, **brought, ANSWER: packed}))
+        noted = replace(state, info={**state.info, **brought, ANSWER: packed})
+        return Passed(Kind.SENT, mark, noted, phone=self._phone)
 
     def _is_held(self, new: Ancestor) -> bool:
         """Whether the desktop holds what the phone gave, id for id: not where it replaces the phone's by choice."""

@@ -19,9 +19,13 @@ if TYPE_CHECKING:
     from usbsync.state.pair import Pair
 
 MOST = 8
-"""So many are kept: three exchanges and more, should two answers in a row never be imported."""
+"""So many are kept of one phone: three exchanges and more, should two answers in a row never be imported."""
+_ALIKE = 2
+"""So many packages that a phone gave without an import between them are kept when there is no room for all."""
+_PHONES = 4
+"""Of so many phones; those that came last."""
 _ASIDE = 4
-"""So many are kept of those that an undo took from the desktop: it may be undone."""
+"""So many are kept of one phone's that an undo took from the desktop: it may be undone."""
 _VERSION = 1
 _NAME = "passed.json"
 
@@ -38,6 +42,8 @@ class Passed:
     own: Path | None = (
         None  # the phone's collection as it came, where `state` has it in the ids that the desktop gave it
     )
+
+    phone: str = ""  # whose it is: the states that descend from each other
 
     @property
     def name(self) -> str:
@@ -75,10 +81,29 @@ def keep_passed(pair: Pair, states: Sequence[Passed]) -> None:
 
 
 def _newest(states: Sequence[Passed]) -> list[Passed]:
-    standing = islice((each for each in states if not each.aside), MOST)
-    aside = islice((each for each in states if each.aside), _ASIDE)
-    wanted = {each.name for each in (*standing, *aside)}
+    """Choose what is kept: a phone that comes every day is not to drive out one that comes seldom."""
+    phones = list(dict.fromkeys(each.phone for each in states))[:_PHONES]
+    wanted = {
+        each.name for phone in phones for each in _of_one([one for one in states if one.phone == phone])
+    }
     return [each for each in states if each.name in wanted]
+
+
+def _of_one(states: Sequence[Passed]) -> list[Passed]:
+    standing = [each for each in states if not each.aside]
+    while len(standing) > MOST:
+        standing.remove(_least(standing))
+    return [*standing, *islice((each for each in states if each.aside), _ASIDE)]
+
+
+def _least(standing: Sequence[Passed]) -> Passed:
+    """Name the one that is missed least: of many packages without an import between them an older one, else the oldest."""
+    for at in range(len(standing) - 1, -1, -1):
+        one = standing[at]
+        newer = [each for each in standing[:at] if (each.kind, each.mark) == (Kind.GIVEN, one.mark)]
+        if one.kind is Kind.GIVEN and len(newer) >= _ALIKE:
+            return one
+    return standing[-1]
 
 
 def _files(passed: Passed) -> Iterator[Path]:
@@ -109,6 +134,7 @@ def _out(passed: Passed) -> dict[str, Any]:
         "holds": sorted(passed.holds),
         "aside": passed.aside,
         "own": passed.own.name if passed.own else None,
+        "phone": passed.phone,
     }
 
 
@@ -119,6 +145,7 @@ def _passed(record: Any, path: Path) -> Passed:
         kept = replace(state, collection=path.parent / state.collection.name)
         own = path.parent / Path(record["own"]).name if record.get("own") else None
         holds = frozenset(map(str, record.get("holds", ())))
-        return Passed(Kind(record["kind"]), mark, kept, holds, record.get("aside") is True, own)
+        aside, phone = record.get("aside") is True, str(record.get("phone", ""))
+        return Passed(Kind(record["kind"]), mark, kept, holds, aside, own, phone)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise damaged(path, f"a state makes no sense ({error})") from error
