@@ -357,7 +357,7 @@ def test_taking_away_dies_anywhere_and_is_finished(bare, wal) -> None:
 
     count, seen = len(cuts.changes(bare.root, work, goes)), set()
     assert not bare.phone.exists()
-    for at in stride(count, 6):
+    for at in stride(count, 4):
         bare.restore(saved)
         cuts.dies(bare.root, work, goes, at)
         seen.add(bare.phone.exists())

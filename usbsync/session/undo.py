@@ -166,33 +166,22 @@ def _work(
     meeting: Meeting, backup: Backup, sides: Collection[Side], talk: Talk, result: Result, *, sure: bool
 ) -> Work:
     """Turn a backup into work for `apply`."""
-    now, before, new, gone = {}, {}, {}, []
-    for side in Side:
-        replica = meeting.replicas[side]
-        before[side] = replica.fingerprint() or ""
-        original = backup.path / side / MAIN
-        goes = bool(before[side]) and side in _sides(backup, ABSENT)
-        if side not in sides or not (goes or original.exists()):
-            continue
-        if before[side]:
-            on_bytes = talk.stage(f"reading the {side}'s collection", replica.size())
-            now[side] = _held(replica, meeting.scratch / side, on_bytes, sure=sure)
-            before[side] = now[side].fingerprint
-        if goes:
-            gone.append(side)
-        else:
-            new[side] = held(replica, original, meeting.scratch / f"{side}-backup").whole
+    before = {side: replica.fingerprint() or NONE for side, replica in meeting.replicas.items()}
+    gone = [side for side in sides if before[side] and side in _sides(backup, ABSENT)]
+    back = [side for side in sides if side not in gone and (backup.path / side / MAIN).exists()]
+    now = {side: _now(meeting, side, talk, sure=sure) for side in (*gone, *back) if before[side]}
+    before |= {side: one.fingerprint for side, one in now.items()}
+    new = {side: _brought_back(meeting, backup, side) for side in back}
     gathered = private_folder(meeting.scratch / "gathered")
     plan = media_plan(meeting, since(Backups(meeting.pair), backup), sides, gathered)
-    left = {side.value: sha256_of(new[side]) if side in new else before[side] for side in Side}
-    left |= {side.value: NONE for side in gone}
+    left = {**before, **{side: sha256_of(path) for side, path in new.items()}, **dict.fromkeys(gone, NONE)}
     return Work(
         before=before,
         held=now,
         new={side: path for side, path in new.items() if not _already(now.get(side), path)},
         media=plan,
         old=meeting.ancestor(),
-        ancestor=_old_ancestor(backup, left),
+        ancestor=_old_ancestor(backup, {side.value: sha256 for side, sha256 in left.items()}),
         note=result.value,
         facts={"restores" if result is Result.RESTORED and len(sides) == 1 else "undoes": backup.id},
         rewinds=True,
@@ -200,6 +189,16 @@ def _work(
         bare=[side for side in sides if side in _sides(backup, BARE)],
         stage_media=lambda on_bytes: stage_media(meeting, plan, gathered, on_bytes),
     )
+
+
+def _now(meeting: Meeting, side: Side, talk: Talk, *, sure: bool) -> Held:
+    replica = meeting.replicas[side]
+    on_bytes = talk.stage(f"reading the {side}'s collection", replica.size())
+    return _held(replica, meeting.scratch / side, on_bytes, sure=sure)
+
+
+def _brought_back(meeting: Meeting, backup: Backup, side: Side) -> Path:
+    return held(meeting.replicas[side], backup.path / side / MAIN, meeting.scratch / f"{side}-backup").whole
 
 
 def _sides(backup: Backup, fact: str) -> list[Side]:
