@@ -26,11 +26,13 @@ from usbsync.session.standing import standing
 from usbsync.session.talk import Silent
 from usbsync.session.undo import undo
 
-HISTORIES = int(os.environ.get("USBSYNC_HISTORIES", "3"))
-STEPS = int(os.environ.get("USBSYNC_STEPS", "12"))
+HISTORIES = int(os.environ.get("USBSYNC_HISTORIES", "2"))
+STEPS = int(os.environ.get("USBSYNC_STEPS", "10"))
 SEED = int(os.environ.get("USBSYNC_HISTORIES_SEED", "1"))
 A_MINUTE = 60
 A_FEW = 3
+KNOWN = 6
+"""So many packages and answers back a phone may be set: of three exchanges all is remembered (`state/passed.py`)."""
 
 
 class Life:
@@ -203,7 +205,7 @@ class Life:
             case "exchange" | "forgets":
                 self.exchange(imports=what == "exchange")
             case "old":
-                self.take(self.chance.choice(self.carried))
+                self.take(self.chance.choice(self.carried[-KNOWN:]))
             case "cable":
                 self.cable()
             case "undo":

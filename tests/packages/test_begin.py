@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
 from packages.hand import Hand, alike
@@ -13,10 +14,9 @@ from usbsync.core.first import First
 from usbsync.errors import ChoiceNeeded
 
 
-@pytest.fixture(params=["new", "legacy"])
-def strangers(tmp_path, request) -> Hand:
-    """Two collections that were made apart, with one note of both, merged by a package; the answer lies there still."""
-    hand = Hand(tmp_path / "w", request.param == "legacy")
+def apart(root: Path, *, legacy: bool = False) -> Hand:
+    """Make two collections apart, with one note of both, and merge them by a package; the answer lies there still."""
+    hand = Hand(root, legacy)
     fresh(hand.desktop, notes=6)
     hand.phone.parent.mkdir()
     shutil.copyfile(hand.desktop, hand.phone)
@@ -37,10 +37,22 @@ def strangers(tmp_path, request) -> Hand:
     return hand
 
 
+@pytest.fixture
+def strangers(tmp_path) -> Hand:
+    """Two that began apart, whose app writes packages of today."""
+    return apart(tmp_path / "w")
+
+
+@pytest.fixture(params=["new", "legacy"])
+def either_strangers(tmp_path, request) -> Hand:
+    """The same, and two whose app writes packages as before 2.1.50."""
+    return apart(tmp_path / "w", legacy=request.param == "legacy")
+
+
 def test_a_first_answer_that_was_not_imported_leaves_no_question_and_brings_nothing_back(
-    strangers: Hand,
+    either_strangers: Hand,
 ) -> None:
-    hand = strangers
+    hand = either_strangers
     with editing(hand.desktop) as col:
         nid = note_ids(col)[0]
         edit_field(col, nid, 1, "the desk's words")
