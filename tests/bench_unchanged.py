@@ -13,12 +13,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from operator import itemgetter
 from pathlib import Path
 
 from rigs.phone import TestPhone, rig, start
+from tables import show
 from worlds import grown
 
-MEDIA, SIZE, RUNS = 20_000, 100_000_000, 5
+MEDIA, SIZE, RUNS, EDITS = 20_000, 100_000_000, 5, 5
 FIRST = 1_600_000_000
 
 
@@ -62,17 +65,14 @@ def as_installed(home: Path) -> dict[str, str]:
     return {**kept, "USBSYNC_HOME": str(home), "PYTHONPYCACHEPREFIX": str(home / "compiled")}
 
 
-def say(what: str, seconds: float, report: dict) -> None:
-    """Print one line."""
-    wire = report["wire"]
-    sys.stdout.write(
-        f"{what:<34}{seconds:7.2f} s   {wire['pulled_bytes'] / 1e6:8.2f} MB from the phone"
-        f" {wire['pushed_bytes'] / 1e6:8.2f} MB to it   {report['result']}\n"
-    )
+def row(what: str, seconds: float, report: dict) -> str:
+    """Return one line of the table."""
+    pulled, pushed = (report["wire"][way] / 1e6 for way in ("pulled_bytes", "pushed_bytes"))
+    return f"| {what} | {seconds:.2f} s | {pulled:.2f} MB | {pushed:.2f} MB |"
 
 
-def measure(folder: Path, phone: TestPhone) -> None:
-    """First sync, nothing changed, one note edited on each side."""
+def measure(folder: Path, phone: TestPhone) -> Iterator[str]:
+    """First sync, nothing changed, one note edited on each side; yield README's table."""
     desktop, on_phone = folder / "desktop" / "collection.anki2", phone.ankidroid / "collection.anki2"
     grown(desktop, SIZE)
     on_phone.parent.mkdir(parents=True, exist_ok=True)
@@ -80,13 +80,18 @@ def measure(folder: Path, phone: TestPhone) -> None:
     on_phone.chmod(0o666)
     for path in (desktop, on_phone):
         fill_media(path.parent / "collection.media", MEDIA)
-    say("first sync, both alike", *run(folder, desktop, phone))
+    yield f"| `usbsync sync`, {SIZE / 1e6:.0f} MB of collection, {MEDIA:,} media files | takes | from the phone | to it |"
+    yield "|---|---|---|---|"
+    yield row("the first, both alike", *run(folder, desktop, phone))
     runs = [run(folder, desktop, phone) for _ in range(RUNS + 1)][1:]
-    say(f"nothing changed (median of {RUNS})", statistics.median(seconds for seconds, _ in runs), runs[-1][1])
-    for at, path in enumerate((desktop, on_phone), start=1):
-        edit(path, at)
-    say("one note edited on each side", *run(folder, desktop, phone))
-    say("nothing changed, right after", *run(folder, desktop, phone))
+    median = statistics.median(seconds for seconds, _ in runs)
+    yield row("nothing changed", median, runs[-1][1])
+    taken = []
+    for at in range(EDITS):
+        for each, path in enumerate((desktop, on_phone), start=1):
+            edit(path, 2 * at + each)
+        taken.append(run(folder, desktop, phone))
+    yield row("one note edited on each side", *sorted(taken, key=itemgetter(0))[EDITS // 2])
 
 
 def edit(path: Path, at: int) -> None:
@@ -102,6 +107,6 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as scratch:
         running = start(rig(), Path(scratch) / "phone")
         try:
-            measure(Path(scratch), running)
+            show("what a sync takes", measure(Path(scratch), running))
         finally:
             running.kill()

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from rigs.phone import TestPhone, TestServer, Unavailable, rig, serving, start
 from rigs.shaped import shaped
+from tables import show
 
 from usbsync.transport.base import Pull, Push
 from usbsync.transport.ways import Phone, open_server, open_tcp
@@ -242,7 +243,7 @@ def peak_memory(bench: Bench) -> Iterator[str]:
             peak = said.read().strip()
         if os.waitpid(child, 0)[1]:
             raise SystemExit("the run that measures memory failed")
-        yield f"peak memory while one file of 200 MB is {way}ed: {peak} MB"
+        yield f"{peak} MB ({way})"
 
 
 def move_one(way: str, port: str, here: str) -> None:
@@ -267,30 +268,24 @@ def run(folder: Path) -> None:
         with serving(built, folder / "adb", phone) as server:
             bench = Bench(phone, folder / "files", server)
             lay_out(bench)
-            report(bench)
+            show("the wire", report(bench))
     finally:
         phone.kill()
 
 
-def report(bench: Bench) -> None:
-    def out(line: str) -> None:
-        sys.stdout.write(f"{line}\n")
-        sys.stdout.flush()
-
+def report(bench: Bench) -> Iterator[str]:
+    """Measure all, and yield the lines of README."""
     version = bench.server.run("version").split("Version ")[-1].split()[0]
-    out(f"| against a real adbd on this machine | adb {version} | usbsync, direct | usbsync, adb server |")
-    out("|---|---|---|---|")
-    for row in beside_adb(bench):
-        out(row)
-    out(
-        "\n| over a cable with the pace of USB 2 | it carries | adb | usbsync, direct | usbsync, adb server |"
-    )
-    out("|---|---|---|---|---|")
-    for row in over_usb_2(bench):
-        out(row)
-    out("")
-    for line in peak_memory(bench):
-        out(line)
+    yield f"| against a real adbd on this machine | adb {version} | usbsync, direct | usbsync, adb server |"
+    yield "|---|---|---|---|"
+    yield from beside_adb(bench)
+    yield ""
+    yield "| over a cable with the pace of USB 2 | it carries | adb | usbsync, direct | usbsync, adb server |"
+    yield "|---|---|---|---|---|"
+    yield from over_usb_2(bench)
+    yield ""
+    peaks = peak_memory(bench)
+    yield f"Peak memory while one file of 200 MB crosses: {', '.join(peaks)}."
 
 
 if __name__ == "__main__":
