@@ -8,21 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from usbsync.core import media
+from usbsync.core import media_names
 from usbsync.core.conflict import Policy, Side
-from usbsync.core.media import (
-    MAX_FILE_BYTES,
-    Add,
-    Delete,
-    Doubts,
-    MediaFile,
-    Replace,
-    file_problem,
-    losses,
-    name_problem,
-    place,
-    reconcile_media,
-)
+from usbsync.core.media import Add, Delete, Doubts, MediaFile, Replace, losses, reconcile_media
+from usbsync.core.media_names import MAX_FILE_BYTES, file_problem, name_problem, place
 
 # --- names -------------------------------------------------------------------------------------------
 
@@ -50,7 +39,7 @@ def test_a_name_that_anki_leaves_alone_has_one(name, word):
     assert word in name_problem(name)
 
 
-PLAIN = st.from_regex(media._PLAIN, fullmatch=True)
+PLAIN = st.from_regex(media_names._PLAIN, fullmatch=True)
 RESERVED = st.sampled_from(
     ["con", "AUX", "com1", "lpt9", "thumbs.db", "Thumbsxdb", "ds_store", "usbsync", "_"]
 )
@@ -58,7 +47,7 @@ RESERVED = st.sampled_from(
 
 @given(PLAIN | st.builds("{}{}".format, RESERVED, PLAIN) | st.builds("{}.{}".format, RESERVED, PLAIN))
 def test_a_name_that_looks_plain_breaks_no_rule(name):
-    assert media.name_problem(name) == media._rule_broken(name)
+    assert media_names.name_problem(name) == media_names._rule_broken(name)
 
 
 @given(st.text(st.characters(), max_size=130))

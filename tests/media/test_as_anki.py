@@ -12,7 +12,7 @@ from anki.errors import BackendIOError
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from usbsync.core.media import name_problem
+from usbsync.core.media_names import name_problem
 
 
 @pytest.fixture(scope="module")

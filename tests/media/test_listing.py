@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from usbsync.core.conflict import Side
-from usbsync.core.media import MAX_FILE_BYTES, MediaFile, name_problem
+from usbsync.core.media import MediaFile
+from usbsync.core.media_names import MAX_FILE_BYTES, name_problem
 from usbsync.errors import DamagedData, PhoneGone
 from usbsync.media import listing as room
 from usbsync.media.listing import list_media

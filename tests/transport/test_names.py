@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from transport.conformance import MTIME, Place
 
-from usbsync.core.media import name_problem
+from usbsync.core.media_names import name_problem
 from usbsync.transport.base import FileInfo, Kind, Remove, Rename
 from usbsync.transport.folder import FolderTransport
 from usbsync.transport.memory import MemoryTransport

@@ -7,7 +7,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from usbsync.core.media import MediaFile, Skipped, file_problem, name_problem
+from usbsync.core.media import MediaFile, Skipped
+from usbsync.core.media_names import file_problem, name_problem
 from usbsync.errors import DamagedData
 from usbsync.state.ancestor import Seen
 from usbsync.transport.base import Kind

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from usbsync.core.conflict import Side
-from usbsync.core.media import Add, Delete, MediaFile, MediaPlan, MediaStep, Replace, name_problem, place
+from usbsync.core.media import Add, Delete, MediaFile, MediaPlan, MediaStep, Replace
+from usbsync.core.media_names import name_problem, place
 from usbsync.errors import DamagedData, PhoneFailed
 from usbsync.media.listing import BATCH, Listing, trusted
 from usbsync.state.files import sha1_of

@@ -16,7 +16,7 @@ from usbsync.collection.package_check import COLLECTION_SUFFIX, DECKS_SUFFIX, ME
 from usbsync.collection.packages import pack
 from usbsync.collection.snapshot import take
 from usbsync.core.conflict import Side
-from usbsync.core.media import is_synced
+from usbsync.core.media_names import is_synced
 from usbsync.device.detect import open_phone
 from usbsync.device.shell import shell_of
 from usbsync.device.spec import parse

@@ -16,7 +16,8 @@ from usbsync.collection.package_check import COLLECTION_SUFFIX, MEDIA, Package, 
 from usbsync.collection.packages import unpack
 from usbsync.collection.snapshot import MAIN, take
 from usbsync.core.conflict import Side
-from usbsync.core.media import Add, MediaFile, MediaPlan, MediaStep, Replace, is_synced
+from usbsync.core.media import Add, MediaFile, MediaPlan, MediaStep, Replace
+from usbsync.core.media_names import is_synced
 from usbsync.errors import ChoiceNeeded, DamagedData, UsageError
 from usbsync.media.move import Place, fetch
 from usbsync.session.alone import AFTER, AloneMemory, meet_alone, states_of

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from usbsync.core.conflict import Side
-from usbsync.core.media import name_problem
+from usbsync.core.media_names import name_problem
 from usbsync.errors import DamagedData
 from usbsync.session.journal import NONE, Cut, SideRecord
 from usbsync.session.replica import Replica
