@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
 from usbsync import __version__
 from usbsync.cli.auto import auto, offer
@@ -25,28 +23,23 @@ from usbsync.cli.common import (
     options_of,
     show,
 )
-from usbsync.cli.compare import Comparison
+from usbsync.cli.conflicts import conflicts_app
 from usbsync.cli.render import (
     render_backups,
-    render_conflicts,
     render_devices,
     render_finding,
     render_report,
     render_status,
-    whose,
 )
 from usbsync.cli.restore import restore
 from usbsync.cli.terminal import Terminal
 from usbsync.core.conflict import Logic, Policy
 from usbsync.core.first import First
-from usbsync.core.words import printable
 from usbsync.device.detect import charging_phones, seen_phones
-from usbsync.errors import UsageError
-from usbsync.session.conflicts import kept, past, take_other, unreadable
+from usbsync.session.conflicts import kept, unreadable
 from usbsync.session.consent import by_itself, consents
 from usbsync.session.doctor import culprit
 from usbsync.session.options import OneWay, Options
-from usbsync.session.report import conflict_as_json as as_json
 from usbsync.session.status import status as status_of
 from usbsync.session.sync import sync as run_sync
 from usbsync.session.undo import last_alone
@@ -262,54 +255,7 @@ def undo(
 app.add_typer(auto)
 app.add_typer(restore)
 app.add_typer(carry)
-
-conflicts_app = typer.Typer(help="What lost in the last merge, and choosing the other after all.")
 app.add_typer(conflicts_app, name="conflicts")
-
-
-@conflicts_app.callback(invoke_without_command=True)
-def conflicts(
-    context: typer.Context, collection: Collection = None, profile: Profile = None, json_: Json = False
-) -> None:
-    """List the conflicts of the last merge; no phone is needed."""
-    if context.invoked_subcommand is None:
-        found = past(options_of(collection=collection, profile=profile))
-        listed = found.conflicts if found else ()
-        data = {"backup": found.backup.id if found else None, "conflicts": [as_json(each) for each in listed]}
-        by_package = found is not None and found.by_package
-        show(render_conflicts(listed, by_package=by_package), json_=json_, data=data)
-
-
-@conflicts_app.command("show")
-def show_conflict(
-    number: Annotated[int, typer.Argument(help="As `usbsync conflicts` numbers them.")],
-    collection: Collection = None,
-    profile: Profile = None,
-) -> None:
-    """Show one conflict whole, side by side."""
-    found = past(options_of(collection=collection, profile=profile))
-    if found is None:
-        raise UsageError("the last merge had no conflict", hint="there is nothing to show")
-    Console(highlight=False).print(Comparison(found.number(number), whole=True))
-
-
-@conflicts_app.command("take")
-def take_conflict(
-    number: Annotated[int, typer.Argument(help="As `usbsync conflicts` numbers them.")],
-    device: Device = None,
-    collection: Collection = None,
-    profile: Profile = None,
-    app_: AppOption = None,
-    phone_dir: PhoneDir = None,
-    json_: Json = False,
-    quiet: Quiet = False,
-) -> None:
-    """Take the other side's version of a conflict after all, on both sides."""
-    options = options_of(device=device, collection=collection, profile=profile, app=app_, phone_dir=phone_dir)
-    with Terminal(quiet=quiet or json_) as talk:
-        conflict, report = take_other(options, talk, number)
-    text = Text(printable(f"taken: the {conflict.chosen.other}'s {conflict.unit} of {whose(conflict)}\n"))
-    show("" if quiet else text.append_text(render_report(report)), json_=json_, data=report.as_json())
 
 
 @app.command()
