@@ -139,12 +139,22 @@ def test_an_ancestor_that_is_missing(program) -> None:
     study(program.world.phone, "on the phone", field=0)
     shutil.rmtree(program.world.pair.folder)
     said = program.refused(because="both hold work, and have never met")
-    assert "--first merge" in said
+    assert f"usbsync sync --device folder:{program.world.phone.parent} --first merge;" in said
     program.run("sync", "--first", "merge")
     assert_alike(program.world)
     assert {"on the desktop", "on the phone"} <= {
         *texts(program.world.desktop).replace("\x1f", "\n").split("\n")
     }
+
+
+def test_a_card_that_is_not_mounted(program) -> None:
+    phone = program.world.phone.parent
+    phone.rename(phone.with_name("card"))
+    phone.mkdir()
+    said = program.run("sync", code=3)
+    assert f"{phone} is empty, and was synced before" in said
+    assert "mount it" in said
+    assert "--phone-dir" not in said
 
 
 def test_another_profile_meets_the_phone_for_the_first_time(program) -> None:

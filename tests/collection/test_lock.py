@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from usbsync.collection import lock
-from usbsync.collection.lock import CollectionLock, hold
-from usbsync.errors import AnkiOpen, Busy, UsageError
+from usbsync.collection.lock import CollectionLock, hold, is_open
+from usbsync.errors import AnkiOpen, AtWork, Busy, UsageError
 
 ANKI = """
 import sys
@@ -75,8 +75,13 @@ def taken(path: Path) -> bool:
     try:
         with hold(path):
             return False
-    except AnkiOpen:
+    except (AnkiOpen, AtWork):
         return True
+
+
+@pytest.fixture(autouse=True)
+def _nobody_is_waited_for(monkeypatch):
+    monkeypatch.setattr(lock, "OURS_SECONDS", 0.0)
 
 
 def test_anki_is_noticed_from_open_to_close(collection):
@@ -149,6 +154,34 @@ def test_the_hold_is_not_shared(collection):
     with hold(collection):
         assert taken(collection)
     assert not taken(collection)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux's locks say whose they are")
+def test_a_usbsync_is_not_taken_for_anki(collection):
+    with hold(collection):
+        with pytest.raises(AtWork, match="another usbsync"), hold(collection):
+            pass
+        assert not is_open(collection)
+    with Other(ANKI) as anki:
+        anki.tell(f"open {collection}")
+        assert is_open(collection)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux's locks say whose they are")
+def test_a_usbsync_is_waited_for_and_what_it_put_there_is_held(collection, monkeypatch):
+    new = collection.with_name("new")
+    new.write_bytes(collection.read_bytes())
+    other = CollectionLock(collection)
+    other.__enter__()
+
+    def flip(_seconds):
+        new.replace(collection)
+        other.__exit__(None, None, None)
+
+    monkeypatch.setattr(lock, "OURS_SECONDS", 60.0)
+    monkeypatch.setattr(lock.time, "sleep", flip)
+    with hold(collection), Other(ANKI) as anki:
+        assert anki.tell(f"open {collection}") == "refused True"
 
 
 def test_an_error_inside_frees_it(collection):

@@ -10,7 +10,10 @@ import pytest
 from usbsync.core.watching import (
     BACKOFF,
     LONGEST_BACKOFF,
+    MOST_PROBLEMS,
     REPLUG,
+    STILL,
+    STUCK_AGAIN,
     TRIES,
     Allowed,
     AnkiClosed,
@@ -43,7 +46,8 @@ ANY_TIME = (
     Tick(),
     Left(),
 )
-OF_A_SYNC = (Asked(), Done(news=True), Done(news=False), *map(Failed, Why))
+FAILURES = [Failed(why, problem) for why in Why for problem in ("this", "that")]
+OF_A_SYNC = (Asked(), Done(news=True), Done(news=False), *FAILURES)
 LATE = 1e9
 
 
@@ -80,7 +84,7 @@ def test_all_states_are_looked_at():
 def test_a_sync_begins_only_where_it_may():
     for phone, event, after, actions in ALL:
         if Sync() in actions:
-            assert phone.standing is Standing.DUE, event
+            assert phone.standing in {Standing.DUE, Standing.STUCK}, event
             assert not phone.anki_open
             assert after.standing is Standing.SYNCING
 
@@ -104,7 +108,8 @@ def test_who_was_not_allowed_is_never_synced_before_somebody_says_so():
 def test_nothing_is_told_twice_but_what_was_done():
     for phone, event, _after, actions in ALL:
         told = [action.topic for action in actions if isinstance(action, Tell)]
-        assert not set(told) & phone.told - {Topic.DONE}, event
+        problem = event.problem if isinstance(event, Failed) and Topic.FAILED in told else ""
+        assert not {(topic, problem) for topic in told} & phone.told, event
         assert len(actions) <= 1
 
 
@@ -117,6 +122,7 @@ def test_never_busy_after_a_tick_nothing_is_due_at_once():
     for _phone, event, after, _actions in ALL:
         if event == Tick():
             assert after.standing is not Standing.DUE
+            assert (next_due({"p": after}) or LATE * 2) > LATE
         if isinstance(event, Failed) and after.standing is Standing.DUE:
             assert after.due >= LATE + BACKOFF
 
@@ -141,6 +147,61 @@ def test_at_rest_anki_closing_without_changes_wakes_nobody():
     for phone, _event, _after, _actions in ALL:
         if phone.standing is Standing.RESTING:
             assert step(phone, AnkiClosed(changed=False), 0.0)[0].standing is Standing.RESTING
+
+
+def stuck(problem="this"):
+    phone, _ = came(0.0, allowed=True, known=True, anki_open=False)
+    phone, _ = step(phone, Tick(), 1.0)
+    return step(phone, Failed(Why.FINAL, problem), 1.0)
+
+
+@pytest.mark.parametrize("changed", [True, False])
+def test_what_was_stuck_is_tried_again_when_the_desktop_changed_and_is_still(changed):
+    """However it differs from what was synced last: what was taken away may just be back."""
+    phone, _ = stuck()
+    for now in (2.0, 3.0):
+        phone, _ = step(phone, AnkiClosed(changed=changed), now)
+    assert step(phone, Tick(), 2.0 + STILL) == (phone, ())
+    assert next_due({"p": phone}) == 3.0 + STILL
+    assert step(phone, Tick(), 3.0 + STILL)[1] == (Sync(),)
+
+
+def test_what_was_stuck_is_tried_again_after_a_while_and_what_was_told_is_not_told_again():
+    phone, actions = stuck()
+    assert actions == (Tell(Topic.FAILED),)
+    assert next_due({"p": phone}) == 1.0 + STUCK_AGAIN
+    phone, actions = step(phone, Tick(), 1.0 + STUCK_AGAIN)
+    assert actions == (Sync(),)
+    again, actions = step(phone, Failed(Why.FINAL, "this"), 1.0 + STUCK_AGAIN)
+    assert (again.standing, actions) == (Standing.STUCK, ())
+    assert step(phone, Failed(Why.FINAL, "that"), 1.0 + STUCK_AGAIN)[1] == (Tell(Topic.FAILED),)
+
+
+def test_what_was_stuck_asks_nobody_to_close_anki():
+    for phone, event, after, actions in ALL:
+        if phone.standing is Standing.STUCK and phone.anki_open and event == Tick():
+            assert (after, actions) == (phone, ())
+            assert next_due({"p": phone}) is None
+
+
+def test_a_phone_that_fails_in_ever_other_words_is_told_of_a_few_times_only():
+    phone, actions = stuck("0")
+    told = len(actions)
+    for number in range(1, 30):
+        phone, _ = step(phone, Tick(), phone.due)
+        phone, actions = step(phone, Failed(Why.FINAL, str(number)), phone.due)
+        told += len(actions)
+    assert told == MOST_PROBLEMS
+
+
+def test_what_passes_is_told_once_it_has_lasted_each_problem_by_itself():
+    phone, _ = came(0.0, allowed=True, known=True, anki_open=False)
+    said = []
+    for problem in ("this", "that", "that", "this", "this", "that"):
+        phone, _ = step(phone, Tick(), phone.due)
+        phone, actions = step(phone, Failed(Why.PASSING, problem), phone.due)
+        said.append(actions)
+    assert said == [(), (), (Tell(Topic.FAILED),), (Tell(Topic.FAILED),), (), ()]
 
 
 @pytest.mark.parametrize("why", [Why.TAP, Why.PASSING, Why.CABLE])

@@ -6,6 +6,7 @@ import io
 import sys
 
 import pytest
+from rich.text import Text
 from session.calls import Calls, interrupted
 from session.scenes import both_work, killed_while, media, study_in
 
@@ -119,6 +120,22 @@ def test_a_terminal_shows_bytes_rate_and_time_left(monkeypatch):
     assert "2.0/8.0 MB" in text
     assert "/s" in text or "?" in text
     assert "--:--" in text
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_on_a_narrow_terminal_the_bar_is_short_and_all_else_whole(monkeypatch, width):
+    stderr = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    monkeypatch.setenv("COLUMNS", str(width))
+    with Terminal(quiet=False) as talk:
+        talk._progress.columns[4]._inner.render = lambda _task: Text("502.3 MB/s")
+        talk.stage("copying", 190_000_000)(95_000_000)
+        talk._console.width = width
+        lines = talk._console.render_lines(talk._progress.get_renderable(), pad=False)
+    (line,) = ("".join(part.text for part in line) for line in lines)
+    assert "95.0/190.0 MB 502.3 MB/s" in line
+    assert "copying" in line
+    assert len(line) <= width
 
 
 @pytest.mark.parametrize("how", [{"terminal": False}, {"terminal": True, "quiet": True}])

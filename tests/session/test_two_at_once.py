@@ -6,11 +6,13 @@ import os
 import shutil
 import signal
 import threading
+from contextlib import contextmanager
 
 import pytest
 from session.scenes import World, assert_alike, both_work, in_child, strays, study, texts, tree, with_past
 
-from usbsync.errors import Busy
+from usbsync.collection import lock
+from usbsync.errors import AtWork, Busy
 from usbsync.session import apply, meet
 from usbsync.session.status import status
 from usbsync.session.talk import Silent
@@ -19,6 +21,19 @@ from usbsync.session.talk import Silent
 @pytest.fixture
 def at_work(world, monkeypatch):
     """A sync of another process, stopped when all is staged; `go` lets it end."""
+    with stopped_after(world, monkeypatch, "_stage") as go:
+        yield world, go
+
+
+@pytest.fixture
+def in_place(world, monkeypatch):
+    """One that is stopped when it holds both collections, to put the new ones in place."""
+    with stopped_after(world, monkeypatch, "_look_again") as go:
+        yield world, go
+
+
+@contextmanager
+def stopped_after(world, monkeypatch, step):
     both_work(world)
     shutil.copytree(world.phone.parent, world.root / "second")
     shutil.copytree(world.desktop.parent, world.root / "computer")
@@ -26,14 +41,14 @@ def at_work(world, monkeypatch):
     go_read, go_write = os.pipe()
 
     def other() -> None:
-        real = apply._stage
+        real = getattr(apply, step)
 
         def wait(*args):
             real(*args)
             os.write(there_write, b"!")
             os.read(go_read, 1)
 
-        apply._stage = wait
+        setattr(apply, step, wait)
         world.sync()
 
     ended = []
@@ -41,13 +56,14 @@ def at_work(world, monkeypatch):
     thread.start()
     assert os.read(there_read, 1) == b"!"
     monkeypatch.setattr(meet, "LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(lock, "OURS_SECONDS", 0.1)
 
     def go() -> int:
         os.write(go_write, b"!")
         thread.join(30)
         return ended[0]
 
-    yield world, go
+    yield go
     if thread.is_alive():
         go()
 
@@ -81,6 +97,17 @@ def test_a_second_one_waits_and_then_says_who_is_at_work(at_work, other) -> None
     assert go() == 0
     assert_alike(world)
     assert not strays(world)
+
+
+@pytest.mark.parametrize("other", [lambda world: world, lambda world: World(world.root, "second")])
+def test_one_that_holds_the_collection_is_not_taken_for_anki(in_place, other) -> None:
+    world, go = in_place
+    second = other(world)
+    for work in (second.sync, second.undo, lambda: status(second.options(), Silent())):
+        with pytest.raises(AtWork, match=r"another usbsync \(process \d+"):
+            work()
+    assert go() == 0
+    assert_alike(world)
 
 
 def test_looking_is_not_kept_waiting(at_work) -> None:

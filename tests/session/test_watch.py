@@ -11,18 +11,19 @@ from dataclasses import replace
 from queue import SimpleQueue
 
 import pytest
-from session.scenes import fresh, with_past
+from session.scenes import fresh, put, with_past
 from worlds import add_note, editing
 
 from usbsync.collection.lock import hold, is_open
-from usbsync.core.watching import LONGEST_BACKOFF, Standing, Topic
-from usbsync.device.watch import Hint, Wakers, _tell, mounted
-from usbsync.errors import DamagedData, PhoneGone, PhoneUnauthorized
+from usbsync.core.watching import LONGEST_BACKOFF, STILL, STUCK_AGAIN, Standing, Topic
+from usbsync.device.hint import Hint
+from usbsync.device.watch import Wakers, _tell, mounted
+from usbsync.errors import DamagedData, NoSpace, NoPhone, PhoneGone, PhoneRefused, PhoneUnauthorized
 from usbsync.session import meet
 from usbsync.session.consent import answer, revoke
 from usbsync.session.report import Report, Result
 from usbsync.session.sync import sync
-from usbsync.session.watch import Watch
+from usbsync.session.watch import LOOK_EVERY, Watch
 from usbsync.state.consent import NAME, Answer
 from usbsync.state.home import state_home
 from usbsync.state.pair import Pair, lock
@@ -297,6 +298,57 @@ def test_a_cable_pulled_in_mid_sync_is_told_and_the_next_plug_finishes(scene):
     assert scene.topics() == [Topic.CUT, Topic.DONE]
 
 
+def test_what_was_stuck_goes_on_when_it_is_mended_and_each_problem_is_told(scene):
+    scene.plugs.plug(scene.name)
+    scene.settle()
+    desktop, media = scene.world.desktop, scene.world.desktop.with_name("collection.media")
+    away = scene.world.root / "away"
+    desktop.rename(away)
+    turned(scene)
+    assert scene.topics() == [Topic.FAILED]
+    away.rename(desktop)  # as it was: nothing to sync, but no problem either
+    turned(scene)
+    assert len(scene.runs) == 3
+    assert scene.watch.phones[scene.name].standing is Standing.RESTING
+    put(desktop, "a.png", "a")
+    put(desktop, "b.png", "b")
+    turned(scene)
+    assert scene.topics() == [Topic.FAILED, Topic.DONE]
+    (scene.world.root / "kept").mkdir()
+    for path in media.iterdir():
+        path.rename(scene.world.root / "kept" / path.name)
+    turned(scene)
+    assert scene.topics() == [Topic.FAILED, Topic.DONE, Topic.FAILED]
+    for path in (scene.world.root / "kept").iterdir():
+        path.rename(media / path.name)
+    turned(scene)
+    assert scene.watch.phones[scene.name].standing is Standing.RESTING
+    assert (media.parent.with_name("phone") / "collection.media" / "b.png").exists()
+
+
+def turned(scene):
+    """Look at the desktop, and let all that is due come."""
+    for _ in range(3):
+        scene.watch.turn(most=0.01)
+        scene.clock.ahead += STILL
+    scene.settle()
+
+
+def test_another_problem_is_told_and_the_same_with_other_numbers_is_not(scene):
+    problems = iter([NoSpace("12 MiB free"), NoSpace("1,011.5 MiB free"), DamagedData("torn"), NoSpace("7 MiB free")])
+
+    def fail(_options, _talk):
+        raise next(problems)
+
+    scene.outcome = fail
+    scene.plugs.plug(scene.name)
+    scene.settle()
+    for _ in range(3):
+        scene.clock.ahead += STUCK_AGAIN
+        scene.watch.turn(most=0.01)
+    assert (len(scene.runs), scene.topics()) == (4, [Topic.FAILED, Topic.FAILED])
+
+
 def test_a_phone_whose_port_was_reset_was_not_unplugged(scene):
     """libmtp resets the port of every phone that it looks at."""
 
@@ -330,6 +382,36 @@ def test_a_sync_by_hand_that_takes_long_is_no_failure(scene, monkeypatch):
     edit(scene.world.desktop)
     scene.settle()
     assert scene.topics() == [Topic.DONE]
+
+
+def test_a_sync_by_hand_is_not_taken_for_anki(scene, monkeypatch):
+    monkeypatch.setattr(meet, "LOCK_SECONDS", 0.05)
+    monkeypatch.setattr("usbsync.collection.lock.OURS_SECONDS", 0.05)
+    home, desktop = state_home(scene.options.environ), scene.world.desktop
+    with lock(Pair(home, str(desktop), "another phone"), seconds=0.0), hold(desktop):
+        scene.plugs.touched(desktop)
+        scene.plugs.plug(scene.name)
+        for _ in range(3):
+            scene.clock.ahead += LONGEST_BACKOFF
+            scene.watch.turn(most=0.01)
+        assert not scene.watch.phones[scene.name].anki_open
+    edit(desktop)
+    scene.settle()
+    assert scene.topics() == [Topic.DONE]
+
+
+def test_what_a_sync_by_hand_is_at_work_on_is_looked_at_when_that_is_done(scene):
+    scene.plugs.plug(scene.name)
+    scene.settle()
+    scene.watch.turn(most=0.01)
+    with lock(Pair(state_home(scene.options.environ), str(scene.world.desktop), "another phone")):
+        edit(scene.world.desktop)
+        scene.watch.turn(most=0.01)
+        assert scene.watch.phones[scene.name].standing is Standing.RESTING
+        assert scene.watch._patience(None) == LOOK_EVERY
+    scene.watch.turn(most=0.01)
+    scene.settle()
+    assert len(scene.runs) == 2
 
 
 def test_a_phone_that_asks_is_told_what_to_tap(scene):
@@ -396,7 +478,7 @@ def test_damage_beside_ends_nothing(tmp_path):
 
 def test_a_phones_collection_that_a_program_here_has_open_is_no_endless_matter(scene):
     edit(scene.world.desktop)
-    with hold(scene.world.phone):
+    with anki(scene.world.phone):
         scene.plugs.plug(scene.name)
         scene.settle()
         assert (scene.topics(), len(scene.runs)) == ([Topic.FAILED], 10)
@@ -425,7 +507,10 @@ def test_a_profile_that_comes_later_is_watched_too(scene):
 
 
 class Nobody:
-    """Ways by which no phone is seen."""
+    """Ways by which no phone is seen, and a server that cannot be followed."""
+
+    def follow_server(self):
+        raise PhoneRefused("no host:track-devices")
 
     def list_server(self):
         return []
@@ -511,6 +596,47 @@ def test_a_server_that_ends_in_the_middle_of_an_answer_is_asked_again(tmp_path):
     with waking(Restarting()) as wakers:
         assert first(wakers, lambda hint: hint.file is None)
         assert list(wakers.here()) == ["A"]
+
+
+class Server(Nobody):
+    """A server that tells what it knows when the test says so; one that is asked for a list fails the test."""
+
+    def __init__(self, *lists):
+        self.told, self.closed = SimpleQueue(), False
+        for each in lists:
+            self.told.put(each)
+
+    def follow_server(self):
+        if self.closed:
+            raise NoPhone("no adb server is running")
+        return self
+
+    def next(self):
+        told = self.told.get()
+        return told if isinstance(told, dict) else gone()
+
+    def close(self):
+        self.closed = True
+        self.told.put(None)
+
+
+def test_a_phone_that_a_server_lost_and_found_again_at_once_is_fresh():
+    """However short: nobody has to look for it."""
+    ready = {"A": "device", "B": "device"}
+    server = Server(ready, {"B": "device"}, {"A": "offline", "B": "device"}, ready)
+    with waking(server) as wakers:
+        told = [wakers.hints.get(timeout=20) for _ in range(4)]
+    assert told == [Hint(), Hint(), Hint(fresh=frozenset({"A"})), Hint()]
+
+
+def test_a_server_that_ends_is_news_and_is_come_back_to():
+    server = Server({"A": "device"}, None)
+    with waking(server) as wakers:
+        assert [wakers.hints.get(timeout=20) for _ in range(2)] == [Hint(), Hint()]
+        server.told = SimpleQueue()
+        server.told.put({"A": "device"})
+        server.closed = False
+        assert wakers.hints.get(timeout=20) == Hint()
 
 
 class Device:

@@ -56,5 +56,23 @@ def test_a_phone_that_an_adb_server_finds_is_synced_and_again_when_anki_closes(p
         with editing(desktop) as col:
             add_note(col, "Basic", ["while it is plugged in", "x"], 1)
         until(lambda: "merged" in log.read_text(), log)
-    with editing(on_phone) as col:
-        assert len(note_ids(col)) == 21
+        with editing(on_phone) as col:
+            assert len(note_ids(col)) == 21
+            add_note(col, "Basic", ["on the phone", "x"], 1)
+        adb_server.run("disconnect", adb_server.serial)  # and back, sooner than anybody looks
+        adb_server.run("connect", adb_server.serial)
+        until(lambda: log.read_text().count("merged") == 2, log)
+    with editing(desktop) as col:
+        assert len(note_ids(col)) == 22
+
+
+def test_a_second_watch_says_who_watches_and_ends(tmp_path):
+    home, log = tmp_path / "home", tmp_path / "log"
+    with watching(home, log) as first:
+        until((home / "locks" / "watch.json").exists, log)
+        environ = {**os.environ, "USBSYNC_HOME": str(home), "HOME": str(home)}
+        command = [sys.executable, "-m", "usbsync", "watch"]
+        second = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+        assert second.returncode == 5
+        assert f"process {first.pid}" in second.stderr
+        assert "systemctl --user stop usbsync" in second.stderr

@@ -19,6 +19,7 @@ from rigs.cable import Cut, Way
 from usbsync.errors import (
     NoPhone,
     NoSpace,
+    PhoneFailed,
     PhoneGone,
     PhoneRefused,
     PhoneUnauthorized,
@@ -29,7 +30,7 @@ from usbsync.transport import adb_keys, adb_link, adb_phone, adb_stream, shell, 
 from usbsync.transport.adb_phone import AdbTransport
 from usbsync.transport.base import Kind, Pull, Push, Remove, Rename, Shell
 from usbsync.transport.sync import Sync
-from usbsync.transport.ways import Phone, Seen, State, list_server, open_server, open_tcp
+from usbsync.transport.ways import Phone, Seen, State, follow_server, list_server, open_server, open_tcp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -475,6 +476,41 @@ def test_the_server_lists_its_phones(phone: TestPhone, strict_phone: TestPhone, 
         open_server("absent")
     with pytest.raises(PhoneUnauthorized):
         open_server(strict)
+
+
+def test_a_server_tells_at_once_what_comes_and_goes_and_that_it_ends(
+    phone: TestPhone, adb_server: TestServer
+):
+    following = follow_server()
+    assert following.next() == {adb_server.serial: "device"}
+    adb_server.run("disconnect", adb_server.serial)
+    assert following.next() == {}
+    adb_server.run("kill-server")
+    with pytest.raises(PhoneGone):
+        following.next()
+    following.close()
+    with pytest.raises(NoPhone, match="no adb server"):
+        follow_server()
+
+
+def test_a_thread_that_waits_for_a_server_is_woken(phone: TestPhone, adb_server: TestServer):
+    following, ended = follow_server(), []
+
+    def wait() -> None:
+        following.next()
+        started.set()
+        try:
+            following.next()
+        except PhoneFailed as error:
+            ended.append(error)
+
+    started = threading.Event()
+    thread = threading.Thread(target=wait)
+    thread.start()
+    assert started.wait(20)
+    following.close()
+    thread.join(20)
+    assert ended
 
 
 def test_several_phones_are_a_question(phone: TestPhone, adb_server: TestServer, adbd, tmp_path: Path):

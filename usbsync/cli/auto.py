@@ -12,7 +12,7 @@ from usbsync.cli.common import options_of
 from usbsync.cli.terminal import Terminal
 from usbsync.errors import UsageError
 from usbsync.session import setup as steps
-from usbsync.session.consent import answer, revoke, to_be_asked
+from usbsync.session.consent import answer, is_here, revoke, to_be_asked
 from usbsync.session.options import Options
 from usbsync.session.report import Report
 from usbsync.state.consent import Answer
@@ -35,19 +35,18 @@ def setup(
     phone: Phone = None, forget: Forget = None, print_: Print = False, uninstall: Uninstall = False
 ) -> None:
     """Have phones synced by themselves when they are plugged in: a udev rule, and a service of your own."""
-    if sum(map(bool, (phone, forget, uninstall))) > 1:
+    if sum((phone is not None, forget is not None, uninstall)) > 1:
         raise UsageError("--phone, --forget and --uninstall do not go together", hint="one at a time")
     computer = steps.Computer()
     parts = steps.uninstall(computer) if uninstall else steps.install(computer)
     if print_:
         _print(parts)
         return
-    if forget:
+    if forget is not None:
         _forget(forget)
         return
-    if phone:
-        name = answer(options_of(), phone, Answer.YES)
-        _say(f"{name} is synced by itself from now on; usbsync setup --forget {name} takes that back")
+    if phone is not None:
+        _allow(phone)
     _do(parts, "removing" if uninstall else "installing")
     if uninstall:
         revoke(options_of())
@@ -85,6 +84,13 @@ def _print(parts: tuple[steps.Part, ...]) -> None:
         typer.echo(f"# {part.what}")
         for step in part.steps:
             typer.echo(step.as_shell())
+
+
+def _allow(phone: str) -> None:
+    name = answer(options_of(), phone, Answer.YES)
+    _say(f"{name} is synced by itself from now on; usbsync setup --forget {name} takes that back")
+    if not is_here(name):
+        _say(f"{name} is not seen now: is that its name? usbsync devices lists the phones that are")
 
 
 def _forget(phone: str) -> None:

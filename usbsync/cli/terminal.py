@@ -22,6 +22,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 from rich.prompt import Confirm, Prompt
+from rich.table import Column
 from rich.text import Text
 
 from usbsync.cli.compare import Comparison
@@ -33,8 +34,8 @@ from usbsync.transport.base import OnBytes
 class _WhereKnown(ProgressColumn):
     """A column for what moves bytes, and how many is known; other stages are only named."""
 
-    def __init__(self, inner: ProgressColumn) -> None:
-        super().__init__()
+    def __init__(self, inner: ProgressColumn, *, narrows: bool = False) -> None:
+        super().__init__(table_column=Column(no_wrap=not narrows))  # where the line is short, the bar is shorter
         self._inner = inner
 
     def render(self, task: Task) -> RenderableType:
@@ -50,7 +51,7 @@ class Terminal:
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
-            _WhereKnown(BarColumn(bar_width=24)),
+            _WhereKnown(BarColumn(bar_width=24), narrows=True),
             _WhereKnown(DownloadColumn()),
             _WhereKnown(TransferSpeedColumn()),
             _WhereKnown(TimeRemainingColumn(compact=True)),

@@ -17,16 +17,17 @@ from usbsync.session.talk import Silent
 from usbsync.session.watch import Watch
 from usbsync.state.config import load_config
 from usbsync.state.home import state_home
+from usbsync.state.locks import only_watch
 
 
 def run(inbox: Path | None) -> None:
-    """Watch until Ctrl-C or SIGTERM. Raises UsageError for a folder that is not there."""
-    options, voice = options_of(), Notifier()
+    """Watch until Ctrl-C or SIGTERM. Raises UsageError for a folder that is not there, AtWork where another watches."""
+    options, voice, home = options_of(), Notifier(), state_home(os.environ)
     if inbox and not inbox.is_dir():
         raise UsageError(f"there is no folder {inbox}", hint="name the folder where packages will be dropped")
-    folder = inbox or load_config(state_home(os.environ)).inbox
+    folder = inbox or load_config(home).inbox
     box = Inbox(Path(folder).expanduser(), options, _Journal(voice), _teller(voice)) if folder else None
-    with suppress(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt), only_watch(home):
         Watch(options, voice, Wakers(), also=box).run()
 
 

@@ -13,10 +13,11 @@ import errno
 import os
 import stat
 import sys
-from contextlib import contextmanager, suppress
+import time
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Self
 
-from usbsync.errors import AnkiOpen, Busy, UsageError
+from usbsync.errors import AnkiOpen, AtWork, Busy, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 LOCK_START = 0x40000000
 LOCK_LENGTH = 512  # PENDING, RESERVED and SHARED
+OURS_SECONDS = 5.0
+"""How long to wait for another usbsync that holds the collection: mostly it does so for a moment."""
+_AGAIN = 0.05
 
 _LOOKING = os.O_RDONLY if sys.platform == "linux" else os.O_RDWR
 """Where only to ask needs no right to write: closing what was open for writing tells all who watch the file, us too."""
@@ -43,11 +47,15 @@ if sys.platform == "win32":
     def _holder(fd: int) -> int | None:  # noqa: ARG001
         return None
 
+    def _is_ours(fd: int) -> bool:  # noqa: ARG001
+        return False
+
 elif sys.platform == "linux":
     import fcntl
     import struct
 
     _FLOCK = "hhqqi4x"  # struct flock: type, whence, start, length, pid
+    _OF_AN_OPEN_FILE = -1  # fcntl(2): the pid of such a lock
 
     def _flock(pid: int = 0) -> bytes:
         return struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, LOCK_START, LOCK_LENGTH, pid)
@@ -71,6 +79,12 @@ elif sys.platform == "linux":
         pid = _asked(fd)
         return pid if pid is not None and pid > 0 else None
 
+    def _is_ours(fd: int) -> bool:
+        """Say whether another usbsync is in the way, or was just now: SQLite takes no locks of open files."""
+        with suppress(OSError):
+            return _asked(fd) in {None, _OF_AN_OPEN_FILE}
+        return False
+
 else:
     import fcntl
 
@@ -84,11 +98,14 @@ else:
     def _holder(fd: int) -> int | None:  # noqa: ARG001
         return None
 
+    def _is_ours(fd: int) -> bool:  # noqa: ARG001
+        return False
+
 
 if sys.platform == "linux":
 
     def _is_locked(fd: int) -> bool:
-        return _asked(fd) is not None
+        return _asked(fd) not in {None, _OF_AN_OPEN_FILE}
 
 else:
 
@@ -113,10 +130,10 @@ class CollectionLock:
         self._fd: int | None = None
 
     def __enter__(self) -> Self:
-        """Take the lock at once or not at all; a file that is absent needs none.
+        """Take the lock at once or not at all, but that another usbsync is waited for; a file that is absent needs none.
 
-        Raises AnkiOpen when another process has it open, Busy when that cannot be told, UsageError when we may not
-        write the file.
+        Raises AnkiOpen when another program has it open, AtWork when that is a usbsync (where the kernel can tell:
+        Linux), Busy when it cannot be told whether anybody has, UsageError when we may not write the file.
         """
         self._fd = _open_locked(self._path)
         return self
@@ -148,7 +165,8 @@ def hold(path: Path) -> Iterator[None]:
 def is_open(path: Path) -> bool:
     """Say whether a program has a collection open, without being in anybody's way where the kernel can tell (Linux).
 
-    Elsewhere the lock is taken for a moment. A file that is absent, or that we may not open, is not open.
+    There another usbsync counts for nothing; elsewhere it is such a program, and the lock is taken for a moment. A file
+    that is absent, or that we may not open, is not open.
     """
     fd = None
     try:
@@ -163,18 +181,23 @@ def is_open(path: Path) -> bool:
 
 def _open_locked(path: Path) -> int | None:
     """Open and lock the file that bears the name now, even if it was replaced between the two."""
+    until = time.monotonic() + OURS_SECONDS
     while True:
-        fd = _open(path)
-        if fd is None:
-            return None
-        try:
-            _take(fd, path)
+        with ExitStack() as opened:
+            fd = _open(path)
+            if fd is None:
+                return None
+            opened.callback(os.close, fd)
+            try:
+                _take(fd, path)
+            except AtWork:
+                if time.monotonic() >= until:
+                    raise
+                time.sleep(_AGAIN)
+                continue
             if _is_at(fd, path):
+                opened.pop_all()
                 return fd
-        except BaseException:
-            os.close(fd)
-            raise
-        os.close(fd)
 
 
 def _open(path: Path, access: int = os.O_RDWR) -> int | None:  # a write lock needs write access
@@ -195,6 +218,8 @@ def _take(fd: int, path: Path) -> None:
     try:
         _lock(fd)
     except OSError as error:
+        if error.errno in _TAKEN and _is_ours(fd):
+            raise AtWork(f"another usbsync is at work on {path}; nothing was changed") from error
         if error.errno in _TAKEN:
             raise AnkiOpen(f"{path} is open in {_who(fd)}; nothing was changed") from error
         raise Busy(

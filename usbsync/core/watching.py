@@ -22,6 +22,12 @@ TELL_AFTER = 3
 REPLUG = 3.0
 """A phone that left for less was not unplugged: its port was reset (libmtp does that to every phone it looks at)."""
 AT_WORK_AGAIN = 10.0
+STUCK_AGAIN = 900.0
+"""Until what will not work by itself is tried again all the same: the phone's side may be mended unseen."""
+STILL = 30.0
+"""From the desktop's last change to the next try of what was stuck: a folder of media is put back file by file."""
+MOST_PROBLEMS = 5
+"""Told from plug to unplug: a phone may fail in ever other words."""
 
 
 class Standing(StrEnum):
@@ -31,12 +37,13 @@ class Standing(StrEnum):
     DUE = "due"
     WAITING = "waiting"  # for Anki to close
     SYNCING = "syncing"
-    RESTING = "resting"  # in step, or nothing that we could do about it
+    RESTING = "resting"  # in step, or left alone after so many failures
+    STUCK = "stuck"  # on what will not go by itself
     LEFT = "left"  # unplugged just now; with `cut`, that is still to be told
 
 
 class Topic(StrEnum):
-    """What a person is told; all but DONE at most once from plug to unplug."""
+    """What a person is told; all but DONE at most once from plug to unplug, FAILED once for each problem."""
 
     ASK = "ask"
     CLOSE_ANKI = "close Anki"
@@ -66,7 +73,7 @@ class Phone:
     anki_open: bool = False
     failures: int = 0
     cut: bool = False  # the last sync lost its link
-    told: frozenset[Topic] = frozenset()
+    told: frozenset[tuple[Topic, str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +122,10 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A sync did not."""
+    """A sync did not; `problem` tells one that was told from another."""
 
     why: Why
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,27 +180,30 @@ def step(phone: Phone, event: Event, now: float) -> Next:
         case Asked() | Done() | Failed():
             return _of_a_sync(phone, event, now)
         case Left():
-            news = phone.cut and not phone.told & {Topic.FAILED, Topic.CUT}
-            return replace(phone, standing=Standing.LEFT, due=now + REPLUG, cut=news), ()
+            return replace(phone, standing=Standing.LEFT, due=now + REPLUG), ()
         case _:
             assert_never(event)
 
 
 def next_due(phones: Mapping[str, Phone]) -> float | None:
     """Return the moment at which a Tick is wanted next; None: not before something happens."""
-    return min(
-        (
-            phone.due
-            for phone in phones.values()
-            if phone.standing is Standing.DUE or (phone.standing is Standing.LEFT and phone.cut)
-        ),
-        default=None,
-    )
+    return min((phone.due for phone in phones.values() if _has_a_date(phone)), default=None)
 
 
 def forgotten(phone: Phone) -> bool:
     """Whether nothing of a phone that left is to be told any more."""
     return phone.standing is Standing.LEFT and not phone.cut
+
+
+def _has_a_date(phone: Phone) -> bool:
+    match phone.standing:
+        case Standing.DUE:
+            return True
+        case Standing.STUCK:
+            return not phone.anki_open
+        case Standing.LEFT:
+            return phone.cut
+    return False
 
 
 def _of_a_sync(phone: Phone, event: Asked | Done | Failed, now: float) -> Next:
@@ -201,11 +212,11 @@ def _of_a_sync(phone: Phone, event: Asked | Done | Failed, now: float) -> Next:
             return _tell(phone, Topic.TAP)
         case Done(news):
             return _done(phone, news=news)
-        case Failed(why):
-            return _failed(phone, why, now)
+        case Failed(why, problem):
+            return _failed(phone, why, problem, now)
 
 
-_MOVABLE = frozenset({Standing.DUE, Standing.RESTING})
+_MOVABLE = frozenset({Standing.DUE, Standing.RESTING, Standing.STUCK})
 
 
 def _due(phone: Phone, at: float) -> Phone:
@@ -213,7 +224,9 @@ def _due(phone: Phone, at: float) -> Phone:
 
 
 def _anki_closed(phone: Phone, now: float, *, changed: bool) -> Phone:
-    """Sync what waited for this, and what rested with changes on the desktop."""
+    """Sync what waited for this, what rested with changes on the desktop, and what was stuck once the desktop is still."""
+    if phone.standing is Standing.STUCK:
+        return replace(phone, due=now + STILL)
     waited = phone.standing is Standing.WAITING
     return (
         _due(phone, now + CLOSED_SETTLE)
@@ -223,7 +236,7 @@ def _anki_closed(phone: Phone, now: float, *, changed: bool) -> Phone:
 
 
 def _tick(phone: Phone, now: float) -> Next:
-    if phone.standing is not Standing.DUE or now < phone.due:
+    if phone.standing not in {Standing.DUE, Standing.STUCK} or not _has_a_date(phone) or now < phone.due:
         return phone, ()
     if phone.anki_open:
         return _tell(replace(phone, standing=Standing.WAITING), Topic.CLOSE_ANKI)
@@ -240,7 +253,7 @@ def _done(phone: Phone, *, news: bool) -> Next:
     return phone, (Tell(Topic.DONE),) if news else ()
 
 
-def _failed(phone: Phone, why: Why, now: float) -> Next:
+def _failed(phone: Phone, why: Why, problem: str, now: float) -> Next:
     if phone.standing is not Standing.SYNCING:  # revoked meanwhile
         return phone, ()
     phone = replace(phone, cut=why is Why.CABLE)
@@ -248,14 +261,14 @@ def _failed(phone: Phone, why: Why, now: float) -> Next:
         case Why.ANKI_OPEN:
             return _tell(replace(phone, standing=Standing.WAITING, anki_open=True), Topic.CLOSE_ANKI)
         case Why.FINAL:
-            return _tell(replace(phone, standing=Standing.RESTING), Topic.FAILED)
+            return _tell_of(replace(phone, standing=Standing.STUCK, due=now + STUCK_AGAIN), problem)
         case Why.AT_WORK:
             return _due(phone, now + AT_WORK_AGAIN), ()
         case Why.TAP:
             return _tell(_again(phone, now), Topic.TAP)
         case Why.PASSING | Why.CABLE:
             phone = _again(phone, now)
-            return _tell(phone, Topic.FAILED) if phone.failures == TELL_AFTER else (phone, ())
+            return (phone, ()) if phone.failures < TELL_AFTER else _tell_of(replace(phone, cut=False), problem)
         case _:
             assert_never(why)
 
@@ -269,7 +282,13 @@ def _again(phone: Phone, now: float) -> Phone:
     return replace(_due(phone, now + wait), failures=failures)
 
 
-def _tell(phone: Phone, topic: Topic) -> Next:
-    if topic in phone.told:
+def _tell_of(phone: Phone, problem: str) -> Next:
+    """Tell what failed, but for what was told already."""
+    told = sum(topic is Topic.FAILED for topic, _problem in phone.told)
+    return _tell(phone, Topic.FAILED, problem) if told < MOST_PROBLEMS else (phone, ())
+
+
+def _tell(phone: Phone, topic: Topic, problem: str = "") -> Next:
+    if (topic, problem) in phone.told:
         return phone, ()
-    return replace(phone, told=phone.told | {topic}), (Tell(topic),)
+    return replace(phone, told=phone.told | {(topic, problem)}), (Tell(topic),)

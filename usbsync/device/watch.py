@@ -1,4 +1,4 @@
-"""What wakes the watch: udev's word of phones coming and going, a slow look at what udev does not tell, changed files.
+"""What wakes the watch: udev's and an adb server's word of phones, a slow look at what they do not tell, changed files.
 
 All of it ends as hints in one queue, from threads of their own; a hint says only where to look.
 """
@@ -21,23 +21,17 @@ from watchdog.observers.api import BaseObserver
 from watchdog.observers.polling import PollingObserver
 
 from usbsync.device.detect import SeenPhone, seen_phones
+from usbsync.device.follow import Follower, Stream
+from usbsync.device.hint import Hint
 from usbsync.errors import UsbsyncError
 from usbsync.transport import ways
 from usbsync.transport.paths import said
 
 EVERY = 5.0
-"""Seconds between two looks at an adb server's list and at folders; at the USB bus only where there is no udev."""
+"""Seconds between two looks for an adb server and at folders; at the USB bus only where there is no udev."""
 FOLDER = "folder:"
 _UDEV = Path("/run/udev/control")
 _ADB = ":ff4201:"
-
-
-@dataclass(frozen=True, slots=True)
-class Hint:
-    """Something may have happened: to phones (`fresh`: these were plugged in just now), or to a file."""
-
-    fresh: frozenset[str] = frozenset()
-    file: Path | None = None
 
 
 class Looks(Protocol):
@@ -48,6 +42,9 @@ class Looks(Protocol):
 
     def list_server(self) -> list[ways.Seen]:
         """List what a running adb server knows."""
+
+    def follow_server(self) -> Stream:
+        """Follow what a running adb server knows."""
 
 
 class Wakers:
@@ -72,17 +69,20 @@ class Wakers:
         self._watched: set[Path] = set()
         self._mounted: Mapping[str, int] = {}
         self._udev_listener: Any = None
+        self._follower = Follower(via.follow_server, self.hints.put, every)
 
     def start(self) -> None:
         """Begin to listen; what happens from here on is not missed."""
         self._listen()
         self._mounted = mounted(self.folders)
         self._begin(self._poll_phones, self._look(_Look()))
+        self._begin(self._follower.run)
         self._begin(self._poll_folders)  # apart: a dead mount may hang whoever looks at it
 
     def stop(self) -> None:
         """End all threads; nothing is waited for that may hang in a dead mount."""
         self._stop.set()
+        self._follower.stop()
         for files in self._files:
             files.stop()
         if self._udev_listener:
@@ -135,10 +135,12 @@ class Wakers:
                 self.hints.put(Hint(fresh=frozenset(fresh)))
 
     def _look(self, before: _Look) -> _Look:
-        """Look at the bus and at the server's list; what cannot be told now is taken to be as before."""
+        """Look at the bus, and at the server's list where it tells nothing; what cannot be told now is taken to be as before."""
         bus, server = before.bus, before.server
         with suppress(UsbsyncError, OSError):
             bus = frozenset() if self._udev else self._via.on_the_bus()
+        if self._follower.knows:
+            return _Look({}, bus)
         with suppress(UsbsyncError, OSError):
             server = {seen.serial: seen.state for seen in self._via.list_server()}
         return _Look(server, bus)

@@ -149,9 +149,8 @@ def _start(
 
 
 def _beginning(options: Options) -> str:
-    """Say how both are merged; of a package, which a watched folder may have taken up, with the whole command."""
-    device = options.device or ""
-    command = f"usbsync sync --device {shlex.quote(device)} " if device.startswith("package:") else ""
+    """Say how both are merged; where the phone was named with the whole command, for a watch may have named it."""
+    command = f"usbsync sync --device {shlex.quote(options.device)} " if options.device else ""
     return f"{command}--first merge"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 from usbsync.core.conflict import Side
 from usbsync.device.desktop import find_desktop
@@ -41,6 +42,8 @@ def revoke(options: Options, phone: str | None = None) -> tuple[str, ...]:
 
 def phone_name(text: str) -> str:
     """Return the name of a phone given as SERIAL, `usb:SERIAL`, `adb:SERIAL` or `folder:PATH`."""
+    if not text.strip():
+        raise UsageError("the phone's name is empty", hint=LISTED)
     named = text.startswith(("usb:", "adb:", "folder:"))
     spec = parse(text if named else f"usb:{text}")
     match spec:
@@ -49,6 +52,13 @@ def phone_name(text: str) -> str:
         case Folder(path):
             return f"folder:{path.absolute()}"
     raise UsageError(f"{text!r} names no phone", hint=LISTED)
+
+
+def is_here(name: str) -> bool:
+    """Say whether a phone of that name is seen now, or a folder there."""
+    if name.startswith("folder:"):
+        return Path(name.removeprefix("folder:")).is_dir()
+    return name in {seen.serial for seen in seen_phones()}
 
 
 def to_be_asked(options: Options, report: Report) -> str | None:

@@ -8,49 +8,58 @@ from pathlib import Path
 
 from usbsync.collection.lock import is_open
 from usbsync.core.conflict import Side
-from usbsync.device.desktop import DesktopReplica, find_desktop
+from usbsync.device.desktop import DesktopReplica
 from usbsync.errors import UsbsyncError
+from usbsync.session.desktop import desktop_meant
 from usbsync.session.options import Options
 from usbsync.session.replica import Replica
 from usbsync.session.status import side_changed
 from usbsync.state.ancestor import load_ancestor
-from usbsync.state.pair import Pair, known_pairs
+from usbsync.state.pair import Pair, at_work, known_pairs
 from usbsync.transport.ways import open_folder
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What a collection was when it was looked at; its stamp tells a file from what it was before."""
+    """What a collection and its media folder were when they were looked at; stamps tell them from what they were before."""
 
     open: bool
-    stamp: tuple[int, ...] | None
+    stamp: tuple[tuple[int, ...] | None, ...]
 
 
 class Desk:
     """What is known of the collections that phones are synced with."""
 
-    def __init__(self) -> None:
+    def __init__(self, home: Path) -> None:
+        self._home = home
         self._seen: dict[Path, _Seen] = {}
+        self._theirs: set[Path] = set()
 
     @property
     def at_work(self) -> bool:
-        """Say whether any was open when it was last looked at."""
-        return any(seen.open for seen in self._seen.values())
+        """Say whether any was open, or in another usbsync's hands, when it was last looked at."""
+        return bool(self._theirs) or any(seen.open for seen in self._seen.values())
 
     def is_open(self, collection: Path) -> bool:
         """Say whether a collection was open when it was last looked at."""
         return collection in self._seen and self._seen[collection].open
 
-    def look(self, collections: Iterable[Path]) -> dict[Path, bool]:
-        """Return those that were opened (True) or are closed now and were not so, or other, before (False).
+    def look(self, desktops: Iterable[DesktopReplica]) -> dict[Path, bool]:
+        """Return the collections that were opened (True) or are closed now and were not so, or other, before (False).
 
-        One that is merely other was open too shortly to be seen, or another phone brought news.
+        One that is merely other was open too shortly to be seen, or another phone brought news. What another usbsync is
+        at work on is looked at when that is done.
         """
         moved = {}
-        for collection in collections:
+        self._theirs.clear()
+        for desktop in desktops:
+            collection = desktop.collection
             now = is_open(collection)
-            seen = _Seen(now, None if now else _stamp(collection))
+            seen = _Seen(now, () if now else (_stamp(collection), _stamp(desktop.media_folder)))
             before = self._seen.get(collection, replace(seen, open=False))
+            if seen != before and at_work(self._home, str(collection)):
+                self._theirs.add(collection)
+                continue
             self._seen[collection] = seen
             if seen != before:
                 moved[collection] = now
@@ -58,9 +67,9 @@ class Desk:
 
 
 def desktop_of(options: Options) -> DesktopReplica | None:
-    """Return the collection that is meant; None where there is none, which a sync will say."""
+    """Return the collection that is meant, lost or not; None where there is none, which a sync will say."""
     try:
-        return find_desktop(collection=options.collection, profile=options.profile, environ=options.environ)
+        return desktop_meant(options)
     except (UsbsyncError, OSError):
         return None
 

@@ -15,7 +15,7 @@ from usbsync.device.ankidroid import PhoneReplica, find_phone
 from usbsync.device.app import AppControl
 from usbsync.device.desktop import DesktopReplica
 from usbsync.device.spec import Folder, Package, Spec, parse
-from usbsync.errors import Busy, UsageError
+from usbsync.errors import AnkiOpen, AtWork, Busy, NoPhone, UsageError
 from usbsync.session.descent import CableMemory
 from usbsync.session.desktop import desktop_meant, home_of
 from usbsync.session.looks import Looks
@@ -27,7 +27,7 @@ from usbsync.session.talk import Talk
 from usbsync.state.ancestor import Ancestor
 from usbsync.state.files import private_folder, speaking
 from usbsync.state.home import state_home
-from usbsync.state.pair import Pair, lock
+from usbsync.state.pair import Pair, at_work, known_pairs, lock
 from usbsync.transport.base import Mendable, Transport
 from usbsync.transport.ways import open_folder
 from usbsync.transport.wrap import Metered, ReadOnly
@@ -76,8 +76,7 @@ def meet(options: Options, talk: Talk, *, dry: bool = False, stop_app: bool = Tr
     Raises what finding and opening them raises; Busy where another usbsync has this pair.
     """
     found = desktop_meant(options)
-    with hold(found.collection):
-        pass  # "close Anki" comes before anything is asked of the phone
+    refuse_open(found, options)  # "close Anki" comes before anything is asked of the phone
     spec = parse(options.device) if options.device else None
     with ExitStack() as stack:
         if isinstance(spec, Package):
@@ -89,7 +88,7 @@ def meet(options: Options, talk: Talk, *, dry: bool = False, stop_app: bool = Tr
         link = open_phone(spec, talk)
         stack.callback(link.close)
         wire = Metered(link)
-        place = find_phone(link, app=options.app, phone_dir=options.phone_dir)
+        place = _place(link, spec, options)
         pair = pair_of(options, found, link, place)
         stack.enter_context(nullcontext() if dry else lock(pair, seconds=LOCK_SECONDS))
         _mend(link, talk, dry=dry)
@@ -116,6 +115,36 @@ def meet(options: Options, talk: Talk, *, dry: bool = False, stop_app: bool = Tr
         with speaking(scratch):
             memory = CableMemory(PairMemory(pair), replicas, scratch)
             yield Meeting(pair, replicas, app, wire, scratch, dry, names, memory, looks)
+
+
+def refuse_open(found: DesktopReplica, options: Options) -> None:
+    """Raise AnkiOpen where Anki has the collection open, AtWork where it is another usbsync, with its name."""
+    try:
+        with hold(found.collection):
+            return
+    except (AnkiOpen, AtWork) as error:
+        who = at_work(state_home(options.environ), str(found.collection))
+        if who is None:
+            raise
+        raise AtWork(f"{who} is at work on this collection; nothing was changed") from error
+
+
+def _place(link: Transport, spec: Spec | None, options: Options) -> PhoneReplica:
+    """Find AnkiDroid's folder; of an empty folder that was synced before say what that is: nothing is mounted there."""
+    try:
+        return find_phone(link, app=options.app, phone_dir=options.phone_dir)
+    except NoPhone as error:
+        if isinstance(spec, Folder) and not link.list("/") and _was_synced(link.identity, options):
+            raise NoPhone(
+                f"{spec.path} is empty, and was synced before: the phone or card is not mounted there",
+                hint="mount it there and run the command again",
+            ) from error
+        raise
+
+
+def _was_synced(phone: str, options: Options) -> bool:
+    known = {pair.phone for pair in known_pairs(state_home(options.environ))}
+    return any(name == phone or name.startswith(f"{phone}:") for name in known)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 from usbsync.collection.lock import hold
 from usbsync.collection.snapshot import MAIN, Snapshot, file_fingerprint, fingerprint, take
 from usbsync.core.conflict import Side
-from usbsync.errors import AnkiOpen, Busy, DamagedData, PhoneFailed, UnsupportedCollection, UsageError
+from usbsync.errors import AnkiOpen, AtWork, Busy, DamagedData, PhoneFailed, UnsupportedCollection, UsageError
 from usbsync.media.move import Place
 from usbsync.transport.base import OnBytes, Pull, Transport
 from usbsync.transport.bounds import bounded
@@ -73,14 +73,14 @@ class Replica:
     def still(self) -> Iterator[None]:
         """Keep any program of this computer from opening the collection meanwhile; a phone's app is kept stopped elsewhere.
 
-        Raises AnkiOpen when it is open already. A phone's folder may be on a file system without locks, or
+        Raises AnkiOpen when it is open already, AtWork when a usbsync has it. A phone's folder may be on a file system without locks, or
         not ours to lock (a mounted card): there nobody can have it locked either.
         """
         with ExitStack() as stack:
             if self.local is not None:
                 try:
                     stack.enter_context(hold(self.local))
-                except AnkiOpen:
+                except (AnkiOpen, AtWork):
                     raise
                 except (Busy, UsageError):
                     if self.side is Side.DESKTOP:

@@ -17,7 +17,7 @@ from usbsync.core import watching as core
 from usbsync.core.watching import Event, Phone, Standing, Why
 from usbsync.device.desktop import DesktopReplica
 from usbsync.device.detect import SeenPhone
-from usbsync.device.watch import Hint
+from usbsync.device.hint import Hint
 from usbsync.errors import AnkiOpen, PhoneFailed, UsbsyncError
 from usbsync.session.consent import by_itself
 from usbsync.session.desk import Desk, changed, desktop_of
@@ -25,7 +25,7 @@ from usbsync.session.options import Options
 from usbsync.session.report import Report, Result
 from usbsync.session.sync import sync
 from usbsync.session.talk import Talk
-from usbsync.session.watch_needs import About, Also, Source, Unwatched, Voice, why
+from usbsync.session.watch_needs import About, Also, Source, Unwatched, Voice, problem, why
 from usbsync.state.consent import NAME, Answer, Consent, load_consents, remember_consent
 from usbsync.state.files import private_folder
 from usbsync.state.home import state_home
@@ -34,7 +34,8 @@ from usbsync.transport.ways import State
 GATHER = 0.3
 """Seconds in which hints are gathered: an event seldom comes alone."""
 LOOK_EVERY = 5.0
-"""Seconds between two looks at whether Anki is still open, while that matters: one that was killed changes no file."""
+"""Seconds between two looks at the desktop's side, while that matters: an Anki that was killed changes no file, and in
+folders of media nobody listens."""
 LONGEST_WAIT = 60.0
 """Seconds until what went wrong in a folder beside is tried again."""
 
@@ -59,7 +60,7 @@ class Watch:
         self._seen: Mapping[str, SeenPhone | None] = {}
         self._consents: dict[str, Consent] = {}
         self._about: dict[str, About] = {}
-        self._desk = Desk()
+        self._desk = Desk(self._home)
         self._look_again: float | None = None
         self._trouble = ""
 
@@ -113,7 +114,8 @@ class Watch:
         due = core.next_due(self.phones)
         waits = [] if due is None else [max(0.0, due - self._clock())]
         waits += [max(0.0, self._also_due - self._clock())] if self._also else []
-        waits += [LOOK_EVERY] if self._desk.at_work and self.phones else []
+        stuck = any(phone.standing is Standing.STUCK for phone in self.phones.values())
+        waits += [LOOK_EVERY] if stuck or (self._desk.at_work and self.phones) else []
         waits += [] if self._look_again is None else [max(0.0, self._look_again - self._clock())]
         return min([*waits, *([] if most is None else [most])], default=None)
 
@@ -200,7 +202,7 @@ class Watch:
         desktops = {found.collection: found for name in allowed if (found := self._desktop(name))}
         for found in desktops.values():
             self._source.watch(found.folder)  # it may have come only now
-        for collection, is_open_now in self._desk.look(desktops).items():
+        for collection, is_open_now in self._desk.look(desktops.values()).items():
             self._anki_moved(collection, now=is_open_now)
 
     def _anki_moved(self, collection: Path, *, now: bool) -> None:
@@ -240,7 +242,7 @@ class Watch:
         if isinstance(about, UsbsyncError):
             self._voice.note(f"{name}: {about}")
             self._look_at_anki()
-            self._happens(name, core.Failed(self._why(name, about)))
+            self._happens(name, core.Failed(self._why(name, about), problem(about)))
         else:
             self._voice.note(f"{name}: {about.result.value}")
             self._happens(name, core.Done(news=about.result is not Result.UNCHANGED))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from queue import SimpleQueue
@@ -9,7 +10,7 @@ from typing import Protocol
 
 from usbsync.core.watching import Topic, Why
 from usbsync.device.detect import SeenPhone
-from usbsync.device.watch import Hint
+from usbsync.device.hint import Hint
 from usbsync.errors import (
     AnkiOpen,
     AtWork,
@@ -27,6 +28,8 @@ from usbsync.errors import (
 )
 from usbsync.session.report import Report
 from usbsync.session.talk import Silent
+
+_NUMBER = re.compile(r"\d[\d.,]*")
 
 About = Report | UsbsyncError | None
 
@@ -84,6 +87,11 @@ class Unwatched(Silent):
     def waiting(self) -> None:
         """Say what to tap."""
         self._asked()
+
+
+def problem(error: UsbsyncError) -> str:
+    """Name what went wrong, the numbers in it left out: the space that is left is another each time."""
+    return f"{type(error).__name__}: {_NUMBER.sub('#', str(error))}"
 
 
 def why(error: UsbsyncError) -> Why:

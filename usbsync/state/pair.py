@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
-from usbsync.errors import AtWork, DamagedData, NewerState, UsbsyncError
-from usbsync.state.files import private_folder, speaking, sweep_temporaries_of
+from usbsync.errors import DamagedData, NewerState, UsbsyncError
+from usbsync.state.files import private_folder
+from usbsync.state.locks import holder, locked
 from usbsync.state.records import damaged, part, read_record, write_record
 
 if TYPE_CHECKING:
@@ -23,6 +20,7 @@ if TYPE_CHECKING:
 
 _VERSION = 1
 _NAME = "pair.json"
+_AT_WORK = "is at work on this phone or this collection"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,40 +83,14 @@ def lock(pair: Pair, *, seconds: float = 0.0) -> Iterator[None]:
     folder = private_folder(pair.home / "locks")
     with ExitStack() as held:
         for name in sorted({_short(pair.desktop), _short(pair.phone)}):  # one order for all: no deadlock
-            held.enter_context(_locked(folder / name, max(0.0, deadline - time.monotonic())))
+            left = max(0.0, deadline - time.monotonic())
+            held.enter_context(locked(folder / name, left, _AT_WORK))
         yield
 
 
-@contextmanager
-def _locked(stem: Path, seconds: float) -> Iterator[None]:
-    record = stem.with_suffix(".json")
-    # Not the library's way of reuse within a process: two locks of one file must exclude each other in threads too
-    guard = FileLock(stem.with_suffix(".lock"), timeout=seconds, mode=0o600, thread_local=False)
-    try:
-        with speaking(stem):
-            guard.acquire()
-    except Timeout:
-        raise AtWork(f"{_holder(record)} is at work on this phone or this collection") from None
-    try:
-        with suppress(OSError):  # of one that was killed while it wrote its name here
-            sweep_temporaries_of(record)
-        since = datetime.now(UTC).isoformat(timespec="seconds")
-        write_record(record, {"pid": os.getpid(), "since": since}, version=_VERSION)
-        yield
-    finally:
-        with suppress(OSError):
-            record.unlink(missing_ok=True)
-        guard.release()
-
-
-def _holder(record: Path) -> str:
-    try:
-        found = read_record(record, version=_VERSION) or {}
-    except (UsbsyncError, OSError):  # the holder is just writing it, or is another version
-        found = {}
-    if {"pid", "since"} <= found.keys():
-        return f"another usbsync (process {found['pid']}, since {found['since']})"
-    return "another usbsync"
+def at_work(home: Path, replica: str) -> str | None:
+    """Say who is at work on a replica (by its identity in a pair) just now; None where nobody is."""
+    return holder(home / "locks" / _short(replica))
 
 
 def _short(*identities: str) -> str:

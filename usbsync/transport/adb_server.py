@@ -10,7 +10,7 @@ import os
 import select
 import socket
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from adbutils import AdbClient
@@ -145,6 +145,30 @@ def devices() -> list[tuple[str, str, str]]:
         found = _client().list(extended=True)
     rows = ((info.serial, info.state, info.tags.get("model", "")) for info in found)
     return [(_text(serial), _text(state), _text(model)) for serial, state, model in rows]
+
+
+class Following:
+    """A server's own word of what it knows, at once and whenever that changes; NoPhone when none is running."""
+
+    def __init__(self) -> None:
+        with _asked("the adb server"), _connected(_CONNECT_SECONDS) as connection:
+            _say(connection, b"host:track-devices")
+            connection.conn.settimeout(None)
+            connection.conn.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # it may be another computer's
+            self._connection = connection
+
+    def next(self) -> dict[str, str]:
+        """Wait for the next list, of states by serial, made printable; PhoneGone when the server ends."""
+        with _asked("the adb server"):
+            text = str(self._connection.read_string_block())
+        rows = (line.split("\t", 1) for line in text.splitlines() if "\t" in line)
+        return {_text(serial): _text(state) for serial, state in rows}
+
+    def close(self) -> None:
+        """End it, also for a thread that waits for the next list."""
+        with suppress(OSError):
+            self._connection.conn.shutdown(socket.SHUT_RDWR)
+        self._connection.conn.close()
 
 
 @contextmanager

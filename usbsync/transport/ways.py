@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from usbsync.transport.adb_keys import Signer
+    from usbsync.transport.adb_server import Following
     from usbsync.transport.adb_wire import Wire
     from usbsync.transport.duplex import Opener
 
@@ -115,6 +116,13 @@ def list_server() -> list[Seen]:
             for serial, state, model in devices()
         ]
     return []
+
+
+def follow_server() -> Following:
+    """Follow what a running adb server knows; NoPhone when none is running, PhoneFailed when it cannot be followed."""
+    from usbsync.transport.adb_server import Following  # noqa: PLC0415
+
+    return Following()
 
 
 def open_usb(
