@@ -21,8 +21,8 @@ from rigs.cable import Cable
 from rigs.phone import run_adb, serving, start_server
 from session.rigged import APP, Phones, met
 from session.scenes import in_child, study, texts, tree, with_past
+from worlds import held_elsewhere
 
-from usbsync.collection.lock import hold
 from usbsync.device import writing
 from usbsync.device.spec import parse
 from usbsync.errors import NoPhone, PhoneGone, UsageError
@@ -200,7 +200,7 @@ def two_profiles(case, tmp):
 
 
 def anki_is_open(case, tmp):
-    return hold(tmp / "Anki2" / "User 1" / "collection.anki2")
+    return held_elsewhere(tmp / "Anki2" / "User 1" / "collection.anki2")
 
 
 def home_is_a_file(case, tmp):
@@ -747,7 +747,7 @@ def test_a_phone_that_did_not_allow_it_is_not_asked(adbd, strict_phone, bare_cas
 
 def test_a_folder_whose_collection_another_program_has_open(tmp_path):
     world = with_past(tmp_path / "w")
-    with hold(world.phone):
+    with held_elsewhere(world.phone):
         (found,) = worst(examined(Case(world.options(), via=Ways())))
     assert (found.link, found.code) == ("AnkiDroid closed", 5)
 
