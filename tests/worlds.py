@@ -15,7 +15,6 @@ from pathlib import Path
 from anki.collection import Collection
 from anki.consts import QUEUE_TYPE_NEW
 
-
 _HOLD = """
 import fcntl, sys
 file = open(sys.argv[1], "r+b")

@@ -5,8 +5,10 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -179,7 +181,7 @@ def test_a_usbsync_is_waited_for_and_what_it_put_there_is_held(collection, monke
         other.__exit__(None, None, None)
 
     monkeypatch.setattr(lock, "OURS_SECONDS", 60.0)
-    monkeypatch.setattr(lock.time, "sleep", flip)
+    monkeypatch.setattr(lock, "time", SimpleNamespace(monotonic=time.monotonic, sleep=flip))
     with hold(collection), Other(ANKI) as anki:
         assert anki.tell(f"open {collection}") == "refused True"
 

@@ -18,7 +18,7 @@ from usbsync.collection.lock import hold, is_open
 from usbsync.core.watching import LONGEST_BACKOFF, STILL, STUCK_AGAIN, Standing, Topic
 from usbsync.device.hint import Hint
 from usbsync.device.watch import Wakers, _tell, mounted
-from usbsync.errors import DamagedData, NoSpace, NoPhone, PhoneGone, PhoneRefused, PhoneUnauthorized
+from usbsync.errors import DamagedData, NoPhone, NoSpace, PhoneGone, PhoneRefused, PhoneUnauthorized
 from usbsync.session import meet
 from usbsync.session.consent import answer, revoke
 from usbsync.session.report import Report, Result
@@ -335,7 +335,9 @@ def turned(scene):
 
 
 def test_another_problem_is_told_and_the_same_with_other_numbers_is_not(scene):
-    problems = iter([NoSpace("12 MiB free"), NoSpace("1,011.5 MiB free"), DamagedData("torn"), NoSpace("7 MiB free")])
+    problems = iter(
+        [NoSpace("12 MiB free"), NoSpace("1,011.5 MiB free"), DamagedData("torn"), NoSpace("7 MiB free")]
+    )
 
     def fail(_options, _talk):
         raise next(problems)
@@ -493,7 +495,7 @@ def test_a_phones_collection_that_a_program_here_has_open_is_no_endless_matter(s
 
 def test_a_profile_that_comes_later_is_watched_too(scene):
     watched = set()
-    scene.plugs.watch = watched.add
+    scene.plugs.watch = lambda folder: folder.is_dir() and watched.add(folder)
     away = scene.world.desktop.parent.rename(scene.world.root / "away")
     scene.watch._reload()
     scene.watch.turn(most=0.01)

@@ -35,7 +35,9 @@ class _WhereKnown(ProgressColumn):
     """A column for what moves bytes, and how many is known; other stages are only named."""
 
     def __init__(self, inner: ProgressColumn, *, narrows: bool = False) -> None:
-        super().__init__(table_column=Column(no_wrap=not narrows))  # where the line is short, the bar is shorter
+        super().__init__(
+            table_column=Column(no_wrap=not narrows)
+        )  # where the line is short, the bar is shorter
         self._inner = inner
 
     def render(self, task: Task) -> RenderableType:

@@ -268,7 +268,9 @@ def _failed(phone: Phone, why: Why, problem: str, now: float) -> Next:
             return _tell(_again(phone, now), Topic.TAP)
         case Why.PASSING | Why.CABLE:
             phone = _again(phone, now)
-            return (phone, ()) if phone.failures < TELL_AFTER else _tell_of(replace(phone, cut=False), problem)
+            return (
+                (phone, ()) if phone.failures < TELL_AFTER else _tell_of(replace(phone, cut=False), problem)
+            )
         case _:
             assert_never(why)
 

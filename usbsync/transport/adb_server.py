@@ -154,7 +154,9 @@ class Following:
         with _asked("the adb server"), _connected(_CONNECT_SECONDS) as connection:
             _say(connection, b"host:track-devices")
             connection.conn.settimeout(None)
-            connection.conn.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # it may be another computer's
+            connection.conn.setsockopt(
+                socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1
+            )  # it may be another computer's
             self._connection = connection
 
     def next(self) -> dict[str, str]:
