@@ -69,6 +69,13 @@ def test_what_is_no_folder_is_told(phone):
         look(phone)
 
 
+def test_what_is_no_folder_is_told_by_where_it_is(tmp_path):
+    (tmp_path / "collection.media").write_text("x")
+    with pytest.raises(DamagedData, match=f"^{tmp_path}/collection.media is no folder") as told:
+        list_media(FolderTransport(tmp_path), "/collection.media", {}, where=Side.PHONE)
+    assert f"{tmp_path}/collection.media" in told.value.hint
+
+
 def test_files_are_listed_with_hash_size_and_mtime(phone):
     phone.put("a.png", b"aa", OLD + 5)
     phone.put("é.mp3", b"bbb")

@@ -17,25 +17,29 @@ from dataclasses import replace
 
 import pytest
 from jmtpfs import Jmtpfs
+from raw import change
 from rigs.cable import Cable
 from rigs.phone import run_adb, serving, start_server
 from session.rigged import APP, Phones, met
-from session.scenes import in_child, study, texts, tree, with_past
+from session.scenes import by_profile, fresh, in_child, media, put, study, texts, tree, with_past
 from worlds import held_elsewhere
 
 from usbsync.device import writing
 from usbsync.device.spec import parse
-from usbsync.errors import NoPhone, PhoneGone, UsageError
-from usbsync.session import probe_phone
+from usbsync.errors import NoPhone, PhoneGone, UsageError, UsbsyncError
+from usbsync.session import probe_data, probe_phone
 from usbsync.session.case import Case
 from usbsync.session.chain import chain
 from usbsync.session.consent import answer
 from usbsync.session.doctor import Finding, Link, Said, Verdict, culprit, examine, warning
 from usbsync.session.options import Options
 from usbsync.session.setup import Computer
+from usbsync.session.sync import sync
+from usbsync.session.talk import Silent
 from usbsync.state.ancestor import load_ancestor, remember
 from usbsync.state.consent import Answer
 from usbsync.transport import ways
+from usbsync.transport.folder import FolderTransport
 from usbsync.transport.ways import Seen, State
 
 FAIL, WARN = Verdict.FAILURE, Verdict.WARNING
@@ -61,6 +65,7 @@ class Ways:
 def examined(case, seconds=None):
     links = chain(case.spec)
     found = list(examine([replace(link, seconds=seconds or link.seconds) for link in links], case))
+    case.sweep()
     if not any(finding.late for finding in found):
         case.close()
     return found
@@ -208,6 +213,10 @@ def home_is_a_file(case, tmp):
     case.options = other(case, USBSYNC_HOME=str(tmp / "file" / "home"))
 
 
+def home_cannot_be_made(case, _tmp):
+    case.options = other(case, USBSYNC_HOME="/proc/usbsync")
+
+
 def no_server(case, _tmp):
     case.options = replace(case.options, device="adb")
 
@@ -294,12 +303,13 @@ def serving_badly(answer):
 @pytest.mark.parametrize(
     ("broken", "link", "code", "todo"),
     [
-        (never_started, "Anki", 2, "start Anki once"),
+        (never_started, "Anki", 2, "ANKI_BASE"),
         (two_profiles, "Anki", 4, "--profile"),
         (anki_is_open, "Anki closed", 5, "close Anki"),
         (home_is_a_file, "memory", 2, "USBSYNC_HOME"),
+        (home_cannot_be_made, "memory", 2, "USBSYNC_HOME"),
         (server_hangs, "adb server", 6, "adb kill-server"),
-        (server_is_none, "adb server", 6, "adb kill-server"),
+        (server_is_none, "adb server", 6, "ANDROID_ADB_SERVER_PORT"),
         (no_server, "adb server", 3, "adb start-server"),
         (debugging_off, "USB device", 3, "USB debugging"),
         (no_node, "USB device", 6, "container"),
@@ -424,14 +434,18 @@ def test_where_all_is_well_all_links_hold(adbd, rigged, tmp_path, way):
             )
         found = examined(case)
     assert [(each.link, each.text) for each in found if each.verdict is not Verdict.PASS] == []
-    assert [each.link for each in found][-8:] == [
+    assert [each.link for each in found][-12:] == [
         "AnkiDroid",
         "folder",
         "AnkiDroid closed",
+        "last sync",
+        "Anki's data",
+        "AnkiDroid's data",
+        "nothing lost",
+        "media",
         "write test",
         "space",
         "clocks",
-        "last sync",
         "backups",
     ]
 
@@ -633,7 +647,7 @@ def folder_was_moved(world, _case):
         (nothing_in_it_yet, "folder", FAIL, 3, "open AnkiDroid once"),
         (two_of_it_at_work, "AnkiDroid closed", WARN, 0, "a folder of its own"),
         (keeps_us_out, "write test", FAIL, 6, "AnkiDroid directory"),
-        (only_the_apps_to_read, "write test", FAIL, 6, "AnkiDroid directory"),
+        (only_the_apps_to_read, "AnkiDroid's data", FAIL, 6, "AnkiDroid directory"),
         (full, "write test", FAIL, 6, "make room"),
         (small, "space", FAIL, 6, "make room"),
         (wrong_clock, "clocks", WARN, 0, "by the network"),
@@ -696,7 +710,7 @@ def test_a_phone_that_falls_asleep_hangs_nothing(rigged, monkeypatch, at):
     (first,) = worst(found)
     assert (first.link, first.late, first.code) == (at, True, 6)
     reached = {link for link, verdict in after(found, at).items() if verdict != "not reached"}
-    assert reached == set()
+    assert reached <= {"Anki's data"}
 
 
 @pytest.mark.adbd
@@ -740,6 +754,289 @@ def test_a_phone_that_did_not_allow_it_is_not_asked(adbd, strict_phone, bare_cas
     assert (first.link, first.code) == ("connection", 6)
     assert "Allow" in first.todo
     assert not (tmp_path / "keys").exists(), "no key is made"
+
+
+# ---- what both hold: doctor ends as a sync does, with the same words
+
+
+@pytest.fixture(scope="module")
+def in_step(quick):
+    """A pair in step on a quick disk, and a copy of it."""
+    world = with_past(quick / "doctor" / "w")
+    return world, world.save()
+
+
+@pytest.fixture
+def pair(in_step):
+    world, saved = in_step
+    world.restore(saved)
+    return world
+
+
+def said_by_sync(world, **more):
+    """Sync; the exit code and the error's words."""
+    try:
+        world.sync(**more)
+    except UsbsyncError as error:
+        return error.exit_code, str(error), error.hint
+    return 0, None, None
+
+
+def said_by_doctor(world, **more):
+    """Examine, which changes nothing; the exit code and the culprit's words."""
+    before = kept(world.root)
+    first = culprit(examined(Case(world.options(**more), via=Ways())))
+    assert kept(world.root) == before
+    return (first.code, first.text, first.todo) if first else (0, None, None)
+
+
+def garbage(path):
+    path.write_text("hello")
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def cut_short(path):
+    os.truncate(path, path.stat().st_size - 5000)
+
+
+def cut_at_a_page(path):
+    os.truncate(path, path.stat().st_size // 2 // 4096 * 4096)
+
+
+def of_another_schema(path):
+    change(path, "update col set ver = 99")
+
+
+def a_page_of_zeros(path):
+    """Also such damage as only reading all of it shows."""
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size - 8192)
+        file.write(bytes(8192))
+
+
+def a_journal_beside(path):
+    path.with_name(f"{path.name}-journal").write_bytes(b"unfinished")
+
+
+def begun_anew(path):
+    path.unlink()
+    fresh(path, 0)
+
+
+def gone(path):
+    path.unlink()
+
+
+def media_gone(path):
+    shutil.rmtree(media(path))
+
+
+def media_empty(path):
+    media_gone(path)
+    media(path)
+
+
+def media_a_file(path):
+    media_gone(path)
+    path.with_suffix(".media").write_text("hello")
+
+
+def media_of_another(path):
+    media_empty(path)
+    put(path, "a holiday", "not Anki's")
+
+
+def worked_with(path):
+    study(path, "nothing is wrong with this")
+
+
+SOUND = (worked_with,)
+DAMAGED = (garbage, empty, cut_short, cut_at_a_page, of_another_schema, a_page_of_zeros, a_journal_beside)
+LOST = (begun_anew, gone, media_gone, media_empty, media_of_another)
+CODES = {**dict.fromkeys(SOUND, 0), **dict.fromkeys((*DAMAGED, media_a_file), 7), **dict.fromkeys(LOST, 4)}
+
+
+@pytest.mark.parametrize("side", ["desktop", "phone"])
+@pytest.mark.parametrize("broken", CODES)
+def test_doctor_ends_as_a_sync_does(pair, broken, side):
+    broken(getattr(pair, side))
+    more = {"phone_dir": "/"}  # a phone without a collection has to be named
+    found = said_by_doctor(pair, **more)
+    assert found == said_by_sync(pair, **more)
+    assert found[0] == CODES[broken]
+
+
+@pytest.mark.parametrize("side", ["desktop", "phone"])
+@pytest.mark.parametrize("broken", [garbage, of_another_schema, media_a_file])
+def test_doctor_ends_as_a_first_sync_does(pair, broken, side):
+    shutil.rmtree(pair.root / "home")
+    broken(getattr(pair, side))
+    found = said_by_doctor(pair)
+    assert found == said_by_sync(pair)
+    assert found[0] == 7
+
+
+def test_a_desktop_that_never_had_a_collection_is_filled_by_a_first_sync(pair):
+    shutil.rmtree(pair.root / "home")
+    options = by_profile(pair)
+    pair.desktop.unlink()
+    assert culprit(examined(Case(options, via=Ways()))) is None
+    assert sync(options, Silent()).result == "downloaded"
+
+
+def test_the_desktops_own_folder_is_no_phone(pair):
+    options = replace(pair.options(), device=f"folder:{pair.desktop.parent}")
+    with pytest.raises(UsageError) as told:
+        sync(options, Silent())
+    first = culprit(examined(Case(options, via=Ways())))
+    assert (first.code, first.text) == (told.value.exit_code, str(told.value))
+
+
+@pytest.mark.parametrize(
+    ("where", "work", "code"),
+    [
+        ("phone", lambda world: study(world.desktop, "new"), 6),
+        ("desktop", lambda world: study(world.phone, "new"), 6),
+        ("phone", lambda world: put(world.desktop, "film", "x" * (2 << 20)), 6),
+        ("phone", lambda world: study(world.phone, "for the other side alone"), 0),
+        ("phone", lambda _world: None, 0),
+    ],
+)
+def test_too_little_space_is_what_a_sync_would_call_so(pair, monkeypatch, where, work, code):
+    work(pair)
+    small, real = getattr(pair, where).parent.resolve(), FolderTransport.free_space
+    monkeypatch.setattr(
+        FolderTransport,
+        "free_space",
+        lambda self, folder: (16 << 20) + 999 if self.identity == str(small) else real(self, folder),
+    )
+    found = said_by_doctor(pair)
+    assert (found[0], said_by_sync(pair)[0]) == (code, code)
+    assert code == 0 or f"the {where} has 16 MiB free" in found[1]
+
+
+def test_a_home_that_cannot_be_made(pair):
+    options = replace(pair.options(), environ={"USBSYNC_HOME": "/proc/usbsync"})
+    with pytest.raises(UsageError) as told:
+        sync(options, Silent())
+    first = culprit(examined(Case(options, via=Ways())))
+    assert (first.link, first.code) == ("memory", told.value.exit_code)
+    assert "USBSYNC_HOME" in first.todo
+    assert "USBSYNC_HOME" in told.value.hint
+
+
+@pytest.mark.parametrize("side", ["desktop", "phone"])
+def test_media_that_may_not_be_read(pair, side):
+    """Looked at by an account that is not root's: root may read all."""
+    for path in [*pair.root.rglob("*"), pair.root]:
+        if os.geteuid() == 0:
+            os.chown(path, 65534, 65534)
+    for path in pair.root.parents:
+        if path.stat().st_uid == os.geteuid() and path.is_relative_to(pair.root.parents[1]):
+            path.chmod(0o755)
+    media(getattr(pair, side)).chmod(0)
+    ends = os.pipe()
+
+    def somebody():
+        if os.geteuid() == 0:
+            os.setresuid(65534, 65534, 65534)
+        found = said_by_doctor_without_looking(pair), said_by_sync(pair)
+        os.write(ends[1], json.dumps(found).encode())
+
+    assert in_child(somebody) == 0
+    media(getattr(pair, side)).chmod(0o755)
+    doctor, by_sync = json.loads(os.read(ends[0], 9999))
+    assert doctor == by_sync
+    assert doctor[0] == 6
+
+
+def said_by_doctor_without_looking(world):
+    first = culprit(examined(Case(world.options(), via=Ways())))
+    return (first.code, first.text, first.todo) if first else (0, None, None)
+
+
+def test_an_attempt_that_came_to_nothing_is_no_other_phone(pair):
+    """It leaves a memory of the two, and they are not to be named to one another."""
+    shutil.rmtree(pair.root / "home")
+    study(pair.phone, "on the phone")
+    study(pair.desktop, "on the desktop")
+    assert said_by_sync(pair)[0] == 4
+    (found,) = [each for each in examined(Case(pair.options(), via=Ways())) if each.link == "last sync"]
+    assert found.verdict is Verdict.PASS
+    assert str(pair.phone.parent) not in found.text
+
+
+@contextmanager
+def broken_on_the_phone(world, broken):
+    path = world.phone
+    before, info = path.read_bytes(), path.stat()
+    broken(path)
+    try:
+        yield
+    finally:
+        path.chmod(info.st_mode)
+        path.write_bytes(before)
+        os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns))
+
+
+def nobody_may_read(path):
+    needs_root()
+    path.chmod(0)
+
+
+@pytest.mark.adbd
+@pytest.mark.parametrize("broken", [garbage, empty, cut_short, of_another_schema, nobody_may_read])
+def test_over_a_cable_doctor_ends_as_a_sync_does(rigged, broken):
+    with broken_on_the_phone(rigged, broken):
+        (first,) = worst(examined(case_of(rigged)))
+        assert (first.link, first.code, first.text, first.todo) == ("AnkiDroid's data", *said_by_sync(rigged))
+    assert first.code == (6 if broken is nobody_may_read else 7)
+
+
+@pytest.mark.adbd
+def test_over_a_cable_media_that_may_not_be_read_end_both(rigged):
+    needs_root()
+    with with_mode(media(rigged.phone), 0):
+        (first,) = worst(examined(case_of(rigged)))
+        assert (first.link, first.code, first.text, first.todo) == ("media", *said_by_sync(rigged))
+    assert first.code == 6
+
+
+@pytest.mark.adbd
+@pytest.mark.parametrize(
+    ("broken", "code"), [(garbage, 7), (empty, 7), (cut_short, 7), (cut_at_a_page, 7), (nobody_may_read, 6)]
+)
+def test_of_a_large_collection_the_beginning_is_looked_at(rigged, monkeypatch, broken, code):
+    for bound in ("_SOON_READ", "_MOST"):
+        monkeypatch.setattr(probe_data, bound, 0)
+    with broken_on_the_phone(rigged, broken):
+        (first,) = worst(examined(case_of(rigged)))
+    assert (first.link, first.code) == ("AnkiDroid's data", code)
+    assert "AnkiDroid directory" not in first.todo
+
+
+@pytest.mark.adbd
+def test_of_a_sound_large_collection_it_is_said_that_it_was_not_read(rigged, monkeypatch):
+    for bound in ("_SOON_READ", "_MOST"):
+        monkeypatch.setattr(probe_data, bound, 0)
+    with broken_on_the_phone(rigged, worked_with):
+        found = examined(case_of(rigged))
+    assert culprit(found) is None
+    (said,) = [each.text for each in found if each.link == "AnkiDroid's data"]
+    assert "only the beginning was looked at" in said
+
+
+@pytest.mark.adbd
+def test_what_the_app_writes_just_now_is_not_read(rigged):
+    rigged.phones.now.start_app("com.ichi2.anki")
+    found = examined(case_of(rigged))
+    assert culprit(found) is None
+    assert any("AnkiDroid is at work there" in each.text for each in found)
+    assert rigged.phones.now.shell("pidof com.ichi2.anki")
+    rigged.phones.now.shell("am force-stop com.ichi2.anki")
 
 
 # ---- a folder, and the program

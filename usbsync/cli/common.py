@@ -41,9 +41,10 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but erro
 def options_of(**given: Any) -> Options:
     """Put the options together: what was given, else what config.toml says."""
     config: Config = load_config(state_home(os.environ))
-    for name in ("device", "collection", "profile", "app", "phone_dir", "merge", "prefer"):
-        if given.get(name) is None:
-            given[name] = getattr(config, name)
+    names = ("device", "collection", "profile", "app", "phone_dir", "merge", "prefer")
+    missing = {name: getattr(config, name) for name in names if given.get(name) is None}
+    given |= missing
+    given["configured"] = frozenset(name for name, value in missing.items() if value is not None)
     if given["collection"] is not None:
         given["collection"] = Path(given["collection"])
     if given.get("first") and given.get("one_way"):

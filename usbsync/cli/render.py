@@ -14,7 +14,7 @@ from usbsync.core.changes import Table
 from usbsync.core.conflict import Conflict, Side, Weight
 from usbsync.core.media import MediaConflict, Skipped
 from usbsync.core.words import printable
-from usbsync.device.detect import SeenPhone
+from usbsync.device.detect import SeenPhone, to_do
 from usbsync.session.doctor import Finding, Verdict
 from usbsync.session.report import Counts, Report, Result
 from usbsync.session.status import Status
@@ -256,10 +256,16 @@ def render_devices(phones: Sequence[SeenPhone], allowed: Sequence[str] = ()) -> 
     lines += [] if lines else ["no phone is seen"]
     away = [each for each in allowed if each not in {phone.serial for phone in phones}]
     lines += [f"not here, synced by itself: {each}" for each in away]
-    text = Text("\n".join(lines))
-    if not any(phone.state is State.READY for phone in phones):
-        text.append("\nhint: plug the phone in, unlock it, and turn on USB debugging")
-    return text
+    return Text("\n".join([*lines, *(f"hint: {hint}" for hint in _hints(phones))]))
+
+
+def _hints(phones: Sequence[SeenPhone]) -> list[str]:
+    """Say what to do where no phone is ready: at those that are there, each thing once."""
+    if any(phone.state is State.READY for phone in phones):
+        return []
+    return list(dict.fromkeys(map(to_do, phones))) or [
+        "plug the phone in, unlock it, and turn on USB debugging"
+    ]
 
 
 def _named(phone: SeenPhone, allowed: Sequence[str]) -> str:

@@ -23,6 +23,9 @@ MAIN = "collection.anki2"
 NEWEST_SCHEMA = 18
 _MAGIC = b"SQLite format 3\0"
 _SMALLEST_PAGE = 512
+_LARGEST_PAGE = 1 << 16
+BEGINNING = 100
+"""Bytes of a SQLite file's header."""
 _NOTHING = hashlib.sha256().hexdigest()
 _MADE = re.compile(r"CREATE (TABLE|INDEX|UNIQUE INDEX) ", re.ASCII | re.IGNORECASE)
 """How SQLite keeps the statement that made a table or an index, however it was written (`build.c`)."""
@@ -117,6 +120,23 @@ def _proven(path: Path, whose: str) -> int:
             f"the {whose}'s collection has schema {schema!r}, and usbsync knows {SCHEMA} and {NEWEST_SCHEMA}"
         )
     return schema
+
+
+def prove_beginning(head: bytes, size: int | None, whose: str) -> None:
+    """Prove the first bytes of a main file, and its size where no `-wal` says otherwise (None): DamagedData.
+
+    They say how many pages of how many bytes there are, where the two counters agree (SQLite's "Database File Format", 1.3).
+    """
+    if not head.startswith(_MAGIC):
+        raise DamagedData(f"the {whose}'s collection is not a SQLite file")
+    if size is None or len(head) < BEGINNING:
+        return
+    page, counted, pages, valid = (
+        int.from_bytes(head[a:b]) for a, b in ((16, 18), (24, 28), (28, 32), (92, 96))
+    )
+    whole = pages * (_LARGEST_PAGE if page == 1 else page) if counted == valid else 0
+    if size % _SMALLEST_PAGE or size < whole:
+        raise DamagedData(f"the {whose}'s collection is cut short")
 
 
 def prove_plain(path: Path, whose: str) -> None:

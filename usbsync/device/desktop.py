@@ -132,6 +132,11 @@ def _base_folder(environ: Mapping[str, str], platform: str) -> Path:
     for base in candidates:
         if base.is_dir():
             return base.resolve()
+    if named := environ.get("ANKI_BASE"):
+        raise UsageError(
+            f"Anki's folder was not found: there is no {named}, which ANKI_BASE names",
+            hint="unset ANKI_BASE, or let it name Anki's folder",
+        )
     looked = " or ".join(str(base) for base in candidates)
     raise UsageError(f"Anki's folder was not found: there is no {looked}", hint=START_ANKI)
 

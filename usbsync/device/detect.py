@@ -19,6 +19,7 @@ from usbsync.errors import (
     PhoneOffline,
     PhoneUnauthorized,
     UsageError,
+    UsbsyncError,
     WhichPhone,
 )
 from usbsync.transport import ways
@@ -185,6 +186,15 @@ def _ready(phone: SeenPhone) -> Spec:
             )
         case _:
             assert_never(phone.state)
+
+
+def to_do(phone: SeenPhone) -> str:
+    """Say what a person can do about a phone that is not ready; nothing about one that is."""
+    try:
+        _ready(phone)
+    except UsbsyncError as error:
+        return error.hint
+    return ""
 
 
 def spec_of(phone: SeenPhone) -> Spec:

@@ -24,11 +24,8 @@ NAME = ".usbsync-test-"
 GUARD_SECONDS = 90
 """After these the phone itself removes what was written there, whatever became of the cable and of us."""
 _TEXTS = b"usbsync may remove this file\n", b"usbsync may remove this file, too\n"
-_MAGIC = b"SQLite format 3\0"
-_GROUP = 0o060
-_READABLE = 64 << 20
-"""Bytes up to which a collection in a mere folder is read whole."""
-_ELSEWHERE = (
+_GROUP, _OWNER = 0o060, 0o600
+ELSEWHERE = (
     "this phone keeps others out of AnkiDroid's folder: in AnkiDroid choose a folder of the shared storage "
     f"(Settings, Advanced, AnkiDroid directory), such as {PUBLIC}"
 )
@@ -37,7 +34,7 @@ _BESIDE = 'setsid sh -c "$0" sh "$@" </dev/null >/dev/null 2>&1 & echo $!'
 
 
 def write_test(transport: Transport, replica: PhoneReplica) -> None:
-    """Make, read back, rename, replace and remove files and a folder there, and read the collection.
+    """Make, read back, rename, replace and remove files and a folder there.
 
     Raises PhoneRefused with what could not be done, NoSpace, PhoneGone. Nothing is left behind: where we cannot
     remove it any more the phone does, after GUARD_SECONDS; from a mere folder the next test does.
@@ -50,8 +47,7 @@ def write_test(transport: Transport, replica: PhoneReplica) -> None:
             _folder(transport, folder)
         except PhoneRefused as error:
             text = f"{replica.folder} cannot be written: {error}; nothing was changed"
-            raise PhoneRefused(text, hint=_ELSEWHERE) from error
-    _read(transport, replica.collection)
+            raise PhoneRefused(text, hint=ELSEWHERE) from error
 
 
 def _files(transport: Transport, replica: PhoneReplica, first: str, second: str) -> None:
@@ -103,18 +99,13 @@ def _see_mode(transport: Transport, path: str) -> None:
         raise PhoneRefused(f"AnkiDroid could not write the files that are made there (their mode is {mode})")
 
 
-def _read(transport: Transport, collection: str) -> None:
-    """Read the beginning of the collection over ADB; of one in a mere folder all, where that is quick."""
-    info, shell = transport.stat(collection), shell_of(transport)
-    if info is None:
-        return
-    if shell:
-        answer = shell.run(["head", "-c", str(len(_MAGIC)), collection])
-        if answer.stdout != _MAGIC:
-            why = "is no collection" if answer.stdout else "cannot be read"
-            raise PhoneRefused(f"{collection} {why}; nothing was changed", hint=_ELSEWHERE)
-    elif info.size <= _READABLE:
-        transport.hash([collection], "sha256")
+def keeps_us_out(transport: Transport, path: str) -> bool:
+    """Say whether a file in an app's own folder is the app's to read, and not ours: not one that nobody may read."""
+    shell = shell_of(transport)
+    if shell is None or not OWNED.search(path):
+        return False
+    mode = said(shell.run(["stat", "-c", "%a", path]).stdout, most=6)
+    return set(mode) <= set("01234567") and int(mode or "0", 8) & _OWNER == _OWNER
 
 
 @contextmanager

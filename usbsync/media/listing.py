@@ -12,6 +12,7 @@ from usbsync.core.media_names import file_problem, name_problem
 from usbsync.errors import DamagedData
 from usbsync.state.ancestor import Seen
 from usbsync.transport.base import Kind
+from usbsync.transport.paths import found_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -56,7 +57,7 @@ def list_media(
     seconds) could change again unseen, so the returned cache leaves it out. `on_file` gets counts of files just
     hashed. Raises DamagedData for a listing that makes no sense, and what the transport raises.
     """
-    infos = _list(transport, folder)
+    infos = entries(transport, folder)
     listed_at = now()
     skipped = [Skipped(info.name, where, why) for info in infos if (why := _problem(info))]
     out = {skip.name for skip in skipped}
@@ -83,12 +84,14 @@ def trusted(files: Mapping[str, MediaFile], listed_at: float) -> dict[str, Seen]
     }
 
 
-def _list(transport: Transport, folder: str) -> Sequence[FileInfo]:
+def entries(transport: Transport, folder: str) -> Sequence[FileInfo]:
+    """List all that is in a media folder, by name; one that is missing is empty. Raises DamagedData where it makes no sense."""
     there = transport.stat(folder)
     if there is None:
         return ()
     if there.kind is not Kind.FOLDER:
-        raise DamagedData(f"{folder} is no folder", hint=f"nothing was changed; make {folder} a plain folder")
+        where = found_at(transport.identity, folder)
+        raise DamagedData(f"{where} is no folder", hint=f"nothing was changed; make {where} a plain folder")
     infos = transport.list(folder)
     if len(infos) > MAX_FILES:
         raise _nonsense(folder, f"it names {len(infos)} files")
@@ -137,4 +140,4 @@ def batches(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
 
 def listed(transport: Transport, folder: str) -> dict[str, tuple[int, int]]:
     """List size and mtime of the files that can be synced, hashing none; raises as `list_media`."""
-    return {info.name: (info.size, info.mtime) for info in _list(transport, folder) if not _problem(info)}
+    return {info.name: (info.size, info.mtime) for info in entries(transport, folder) if not _problem(info)}

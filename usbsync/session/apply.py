@@ -34,7 +34,8 @@ from usbsync.transport.base import Base, OnBytes, Push
 
 ABSENT, BARE = "absent", "bare"
 """The facts of a backup that name the sides which had no collection, and no media folder."""
-_ROOM = 16 << 20  # free space left over on every disk, bytes
+ROOM = 16 << 20
+"""Bytes of free space left over on every disk."""
 
 
 def apply(meeting: Meeting, work: Work, talk: Talk) -> str:
@@ -84,9 +85,9 @@ def check_space(meeting: Meeting, work: Work) -> None:
     for side, replica in meeting.replicas.items():
         need = bytes_for(work, side) + bytes_to_move(work.media, side)
         free = replica.transport.free_space(replica.folder)
-        if need and need + _ROOM > free:
+        if need and need + ROOM > free:
             raise NoSpace(
-                f"the {side} has {free >> 20:,} MiB free, and {(need + _ROOM) >> 20:,} MiB are needed; nothing was changed"
+                f"the {side} has {free >> 20:,} MiB free, and {(need + ROOM) >> 20:,} MiB are needed; nothing was changed"
             )
 
 

@@ -6,18 +6,27 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
+from usbsync.collection.snapshot import Snapshot
+from usbsync.core.conflict import Side
 from usbsync.device.ankidroid import PhoneReplica
 from usbsync.device.desktop import DesktopReplica
 from usbsync.device.spec import Adb, Spec, Usb, parse
 from usbsync.errors import UsbsyncError
-from usbsync.session.meet import pair_of
+from usbsync.session.desktop import home_of
+from usbsync.session.meet import desktop_replica, local_of, pair_of, phone_replica
 from usbsync.session.options import Options
+from usbsync.session.replica import Replica
 from usbsync.session.setup import Computer
+from usbsync.state.ancestor import Ancestor
 from usbsync.state.pair import Pair
 from usbsync.transport import ways
-from usbsync.transport.base import Transport
+from usbsync.transport.base import FileInfo, Transport
+from usbsync.transport.ways import open_folder
+from usbsync.transport.wrap import ReadOnly
 
 Found = TypeVar("Found")
 
@@ -33,6 +42,11 @@ class Case:
     found: DesktopReplica | None = None
     link: Transport | None = None
     place: PhoneReplica | None = None
+    ancestor: Ancestor | None = None
+    fingerprints: dict[Side, str] = field(default_factory=dict)  # of the collections; "" where there is none
+    snapshots: dict[Side, Snapshot] = field(default_factory=dict)  # of those that were read
+    media: dict[Side, dict[str, FileInfo]] = field(default_factory=dict)
+    _work: TemporaryDirectory[str] | None = field(default=None, init=False)
 
     @property
     def spec(self) -> Spec | None:
@@ -65,8 +79,33 @@ class Case:
         """The memory of the two."""
         return pair_of(self.options, self.desktop, self.phone, self.folder)
 
+    @property
+    def replicas(self) -> dict[Side, Replica]:
+        """Both sides, only to be looked at."""
+        return {side: self.replica(side) for side in Side}
+
+    def replica(self, side: Side) -> Replica:
+        """Return one side, only to be looked at."""
+        if side is Side.DESKTOP:
+            return desktop_replica(self.desktop, ReadOnly(open_folder(home_of(self.desktop))))
+        local = local_of(self.spec, self.phone, self.folder.collection)
+        return phone_replica(self.desktop, self.folder, ReadOnly(self.phone), local)
+
+    @property
+    def scratch(self) -> Path:
+        """A folder to work in, which goes with `sweep`."""
+        if self._work is None:
+            self._work = TemporaryDirectory(prefix="usbsync-", ignore_cleanup_errors=True)
+        return Path(self._work.name)
+
+    def sweep(self) -> None:
+        """Remove what was copied to be looked into."""
+        if self._work:
+            self._work.cleanup()
+
     def close(self) -> None:
         """Let the phone go."""
+        self.sweep()
         with suppress(UsbsyncError):
             if self.link:
                 self.link.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -90,7 +90,7 @@ def known_fingerprints(ancestor: Ancestor) -> dict[Side, str]:
 
 def check_scratch(meeting: Meeting) -> None:
     """Refuse, while nothing is written, what the folder for work and backups has no room for."""
-    need = _COPIES * sum(replica.size() for replica in meeting.replicas.values()) + _ROOM
+    need = scratch_needed(replica.size() for replica in meeting.replicas.values())
     free = shutil.disk_usage(meeting.scratch).free
     if need > free:
         raise NoSpace(
@@ -98,6 +98,11 @@ def check_scratch(meeting: Meeting) -> None:
             "nothing was changed",
             hint="make room there, or let USBSYNC_HOME name a folder on another disk",
         )
+
+
+def scratch_needed(sizes: Iterable[int]) -> int:
+    """Return the bytes that it takes to work on collections of these sizes."""
+    return _COPIES * sum(sizes) + _ROOM
 
 
 def _hold(meeting: Meeting, side: Side, before: str, ancestor: Ancestor | None, talk: Talk) -> Held:

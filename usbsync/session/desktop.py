@@ -7,18 +7,28 @@ from pathlib import Path
 from usbsync.device.desktop import DesktopReplica, find_desktop
 from usbsync.errors import UsageError
 from usbsync.session.options import Options
+from usbsync.state.config import NAME as CONFIG
 from usbsync.state.home import state_home
 from usbsync.state.pair import known_pairs
 
 
 def desktop_meant(options: Options) -> DesktopReplica:
-    """Find the desktop's collection by what was named; raises what `find_desktop` raises."""
-    return find_desktop(
-        collection=options.collection,
-        profile=options.profile,
-        environ=options.environ,
-        known=lambda path: was_synced(options, path),
-    )
+    """Find the desktop's collection by what was named; raises what `find_desktop` raises, and says where it was named."""
+    named = "profile" if options.collection is None else "collection"
+    try:
+        return find_desktop(
+            collection=options.collection,
+            profile=options.profile,
+            environ=options.environ,
+            known=lambda path: was_synced(options, path),
+        )
+    except UsageError as error:
+        if named not in options.configured:
+            raise
+        config = state_home(options.environ) / CONFIG
+        raise UsageError(
+            f"{error} ({named} in {config})", hint=f"change {named} in {config}; nothing was changed"
+        ) from error
 
 
 def was_synced(options: Options, collection: Path) -> bool:

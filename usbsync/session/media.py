@@ -16,6 +16,7 @@ from usbsync.media.listing import Listing, list_media
 from usbsync.media.move import seen_after
 from usbsync.session.meet import Meeting
 from usbsync.session.options import OneWay, Options
+from usbsync.session.replica import Replica
 from usbsync.session.talk import Talk
 from usbsync.state.ancestor import Ancestor, Seen
 
@@ -61,7 +62,7 @@ def media_work(meeting: Meeting, ancestor: Ancestor | None, options: Options, ta
     if base and not options.allow_mass_deletion:
         bare = [side for side, listing in listings.items() if not listing.files and not listing.others]
         if options.one_way is None:
-            _guard(meeting, bare, len(base))
+            _guard(meeting.replicas, bare, len(base))
         elif bare:
             base = {}  # a side that begins anew has deleted nothing
     plan = reconcile_media(
@@ -123,9 +124,9 @@ def _possible(meeting: Meeting, plan: MediaPlan) -> MediaPlan:
     )
 
 
-def _guard(meeting: Meeting, bare: Sequence[Side], had: int) -> None:
+def _guard(replicas: Mapping[Side, Replica], bare: Sequence[Side], had: int) -> None:
     for side in bare:
-        replica = meeting.replicas[side]
+        replica = replicas[side]
         gone = replica.transport.stat(replica.media) is None
         if gone or had >= _SOME:
             raise GuardRefused(
@@ -144,11 +145,11 @@ def media_alarms(work: MediaWork) -> tuple[Alarm, ...]:
 
 
 def refuse_lost_media(
-    meeting: Meeting, base: Collection[str], present: Mapping[Side, Collection[str]]
+    replicas: Mapping[Side, Replica], base: Collection[str], present: Mapping[Side, Collection[str]]
 ) -> None:
     """Raise GuardRefused where the names that a side has show that it lost its media, or most of it."""
     if base:
-        _guard(meeting, [side for side, names in present.items() if not names], len(base))
+        _guard(replicas, [side for side, names in present.items() if not names], len(base))
         refuse_alarms(_alarms(base, present))
 
 

@@ -94,16 +94,10 @@ def meet(options: Options, talk: Talk, *, dry: bool = False, stop_app: bool = Tr
         _mend(link, talk, dry=dry)
         home = stack.enter_context(closing(open_folder(home_of(found))))
         app = AppControl(link, place)
-        local = None if isinstance(link, Mendable) else _local(spec, place.collection)
-        if local is not None and local.resolve() == found.collection:
-            raise UsageError(
-                f"{local} is the desktop's own collection", hint="name the phone's with --device"
-            )
+        local = local_of(spec, link, place.collection)
         replicas = {
             Side.DESKTOP: desktop_replica(found, ReadOnly(home) if dry else home),
-            Side.PHONE: Replica(
-                Side.PHONE, ReadOnly(wire) if dry else wire, place.collection, place.media_folder, local
-            ),
+            Side.PHONE: phone_replica(found, place, ReadOnly(wire) if dry else wire, local),
         }
         with replicas[Side.PHONE].still():
             pass  # a collection that another program of this computer has open is refused before all else
@@ -186,9 +180,18 @@ def desktop_replica(found: DesktopReplica, home: Transport) -> Replica:
     )
 
 
-def _local(spec: Spec | None, collection: str) -> Path | None:
-    """Return a phone's collection as a file of this computer, where its folder is one."""
-    return spec.path / collection.lstrip("/") if isinstance(spec, Folder) else None
+def phone_replica(found: DesktopReplica, place: PhoneReplica, link: Transport, local: Path | None) -> Replica:
+    """Return the phone's side; UsageError where it is the desktop's own."""
+    if local is not None and local.resolve() == found.collection:
+        raise UsageError(f"{local} is the desktop's own collection", hint="name the phone's with --device")
+    return Replica(Side.PHONE, link, place.collection, place.media_folder, local)
+
+
+def local_of(spec: Spec | None, link: Transport, collection: str) -> Path | None:
+    """Return a phone's collection as a file of this computer, where its folder is one; what is mounted by MTP is none."""
+    if isinstance(link, Mendable) or not isinstance(spec, Folder):
+        return None
+    return spec.path / collection.lstrip("/")
 
 
 def pair_of(options: Options, found: DesktopReplica, link: Transport, place: PhoneReplica) -> Pair:

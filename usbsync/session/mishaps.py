@@ -9,6 +9,7 @@ from usbsync.collection.diff import compare
 from usbsync.collection.snapshot import NEWEST_SCHEMA, take
 from usbsync.core.conflict import Side
 from usbsync.errors import ChoiceNeeded, DamagedData, UsbsyncError
+from usbsync.media.listing import entries
 from usbsync.session.collection import refuse_gone, refuse_lost
 from usbsync.session.media import refuse_lost_media
 from usbsync.session.meet import Meeting
@@ -28,7 +29,9 @@ def refusal(meeting: Meeting, ancestor: Ancestor, changed: Collection[Side]) -> 
             [side for side, one in meeting.replicas.items() if not one.transport.stat(one.collection)]
         )
         refuse_lost_media(
-            meeting, ancestor.media, {side: _names(meeting, one) for side, one in meeting.replicas.items()}
+            meeting.replicas,
+            ancestor.media,
+            {side: _names(meeting, one) for side, one in meeting.replicas.items()},
         )
         _look_into(meeting, ancestor, changed)
     except (ChoiceNeeded, DamagedData) as error:
@@ -40,16 +43,18 @@ def _names(meeting: Meeting, replica: Replica) -> Collection[str]:
     known = meeting.memory.phone_media()
     if replica.side is Side.PHONE and known is not None:
         return known.keys()
-    there = replica.transport.stat(replica.media)
-    return [info.name for info in replica.transport.list(replica.media)] if there else []
+    return [info.name for info in entries(replica.transport, replica.media)]
 
 
 def _look_into(meeting: Meeting, ancestor: Ancestor, changed: Collection[Side]) -> None:
-    paths = dict(_read(meeting, ancestor, changed))
-    if not paths:
-        return
+    if paths := dict(_read(meeting, ancestor, changed)):
+        refuse_what_is_lost(ancestor, paths, meeting.scratch)
+
+
+def refuse_what_is_lost(ancestor: Ancestor, paths: Mapping[Side, Path], scratch: Path) -> None:
+    """Raise GuardRefused where a snapshot of a side's collection is hardly what it was; one that lacks counts as it was."""
     ancestor.check()
-    base = take(ancestor.collection, meeting.scratch / "ancestor", "last sync").path
+    base = take(ancestor.collection, scratch / "ancestor", "last sync").path
     desktop, phone, _ = compare(base, paths.get(Side.DESKTOP, base), paths.get(Side.PHONE, base))
     refuse_lost(base, paths, desktop, phone)
 

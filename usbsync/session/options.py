@@ -40,3 +40,4 @@ class Options:
     media: bool = True
     allow_mass_deletion: bool = False
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    configured: frozenset[str] = frozenset()  # the options that config.toml said, not the command line

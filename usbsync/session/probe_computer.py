@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -12,10 +13,10 @@ from usbsync.collection.lock import hold
 from usbsync.device.detect import seen_phones
 from usbsync.device.spec import Adb, Usb
 from usbsync.device.usb_bus import UsbDevice, plugged_in
-from usbsync.errors import NoPhone, PhoneFailed, UsageError
+from usbsync.errors import NoPhone, PhoneFailed, PhoneRefused, UsageError
 from usbsync.session.case import Case
 from usbsync.session.consent import by_itself, consents
-from usbsync.session.desktop import desktop_meant, was_synced
+from usbsync.session.desktop import desktop_meant, home_of, was_synced
 from usbsync.session.doctor import Said, warning
 from usbsync.session.setup import SERVICE
 from usbsync.state.home import state_home
@@ -50,8 +51,11 @@ def anki(case: Case) -> Said:
     """Find the desktop's collection, and see that its folder can be written."""
     options = case.options
     case.found = found = desktop_meant(options)
-    if not os.access(found.folder, os.W_OK):
-        raise UsageError(f"{found.folder} cannot be written", hint="make that folder writable for you")
+    if not os.access(home_of(found), os.W_OK):
+        raise PhoneRefused(
+            f"the desktop's folder {found.folder} cannot be written to",
+            hint="make that folder writable, then run the command again",
+        )
     if not found.collection.exists() and was_synced(options, found.collection):
         how = "usbsync sync --one-way download, or usbsync backups and usbsync restore ID --side desktop"
         return warning(f"{found.collection} is gone", how)
@@ -74,7 +78,21 @@ def memory(case: Case) -> Said:
         raise UsageError(
             f"{there} is no folder that can be written", hint="make it one, or name another with USBSYNC_HOME"
         )
-    return Said(f"{home}{'' if there == home else ' (not made yet)'}")
+    if there == home:
+        return Said(str(home))
+    _see_it_can_be_made(home, there)
+    return Said(f"{home} (not made yet)")
+
+
+def _see_it_can_be_made(home: Path, there: Path) -> None:
+    """Make a folder there and remove it: not all that says it can be written (/proc) takes one."""
+    try:
+        tempfile.TemporaryDirectory(prefix=".usbsync-", dir=there).cleanup()
+    except OSError as error:
+        raise UsageError(
+            f"the folder {home} cannot be made: {error.strerror}",
+            hint="let USBSYNC_HOME name a folder that can be made",
+        ) from error
 
 
 def existing(path: Path) -> Path:
@@ -91,7 +109,9 @@ def adb_server(case: Case) -> Said:
             raise
         return Said("none is running, and none is needed")
     except PhoneFailed as error:
-        raise PhoneFailed(str(error), hint=RESTART) from error
+        raise PhoneFailed(
+            str(error), hint=RESTART if error.hint == type(error).hint else error.hint
+        ) from error
     return Said(f"one is running, and knows {known} {'device' if known == 1 else 'devices'}")
 
 

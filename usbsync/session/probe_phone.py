@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 
 from usbsync.collection.lock import hold
+from usbsync.core.conflict import Side
 from usbsync.device.ankidroid import find_phone, installed, version_of
 from usbsync.device.app import AppControl
 from usbsync.device.detect import open_phone
@@ -16,20 +14,18 @@ from usbsync.device.locked import check_unlocked
 from usbsync.device.shell import shell_of
 from usbsync.device.spec import Folder
 from usbsync.device.writing import write_test
-from usbsync.errors import Busy, DamagedData, NoPhone, NoSpace, PhoneUnauthorized
+from usbsync.errors import Busy, DamagedData, NoPhone, PhoneUnauthorized
+from usbsync.session.alone import NO_PHONE
 from usbsync.session.case import Case
 from usbsync.session.doctor import Said, warning
-from usbsync.session.probe_computer import existing
 from usbsync.session.recover import interrupted
 from usbsync.state.ancestor import load_ancestor
 from usbsync.state.backups import Backups
-from usbsync.state.home import state_home
-from usbsync.state.pair import known_pairs
+from usbsync.state.pair import Pair, known_pairs
 from usbsync.transport.base import Mendable
 
 FIRST_NEW = (2, 17)
 """The first AnkiDroid that keeps the newer kind of collection (reference/ankidroid.md 3)."""
-_LEAST, _PLENTY = 16 << 20, 64 << 20
 _CLOCKS_APART = 30.0
 """Seconds by which two clocks may differ before "the newer edit stands" could be wrong about what was newer."""
 _STALE = 30 * 86_400
@@ -86,6 +82,7 @@ def _is_old(said: str) -> bool:
 def folder(case: Case) -> Said:
     """Find AnkiDroid's folder."""
     case.place = find_phone(case.phone, app=case.options.app, phone_dir=case.options.phone_dir)
+    case.replica(Side.PHONE)  # not the desktop's own
     if case.phone.stat(case.place.collection) is None:
         return warning(f"{case.place.folder} has no collection yet", "open AnkiDroid once")
     return Said(f"{case.place.folder} ({case.place.reason})")
@@ -115,32 +112,6 @@ def writing(case: Case) -> Said:
     return Said("files can be made, read, renamed, replaced and removed there, and AnkiDroid can write them")
 
 
-def space(case: Case) -> Said:
-    """Compare the free space with what a sync may want."""
-    info = case.phone.stat(case.folder.collection)
-    here = case.desktop.collection
-    size = max(info.size if info else 0, here.stat().st_size if here.exists() else 0)
-    free = {
-        "the desktop": shutil.disk_usage(case.desktop.folder).free,
-        "what usbsync remembers": _free_below(state_home(case.options.environ)),
-        "the phone": case.phone.free_space(case.folder.folder),
-    }
-    if (least := min(free.values())) < size + _LEAST:
-        text = f"{_of(free, least)} has only {least >> 20:,} MiB left"
-        raise NoSpace(f"{text}; a sync writes up to {(size + _LEAST) >> 20:,} MiB", hint="make room there")
-    if least < 4 * size + _PLENTY:
-        return warning(f"{_of(free, least)} has only {least >> 20:,} MiB left", "make room there")
-    return Said(", ".join(f"{count >> 20:,} MiB for {what}" for what, count in free.items()))
-
-
-def _free_below(path: Path) -> int:
-    return shutil.disk_usage(existing(path)).free
-
-
-def _of(free: Mapping[str, int], least: int) -> str:
-    return next(what for what, count in free.items() if count == least)
-
-
 def clocks(case: Case) -> Said:
     """Compare the two clocks, by which the newer of two edits is told."""
     shell = shell_of(case.phone)
@@ -166,6 +137,7 @@ def last_sync(case: Case) -> Said:
     if ancestor is None:
         return _never(case)
     ancestor.check()
+    case.ancestor = ancestor
     when, now = datetime.fromtimestamp(ancestor.when, UTC).astimezone(), case.clock()
     text = f"{when:%Y-%m-%d %H:%M}"
     if ancestor.when > now + _CLOCKS_APART:
@@ -174,13 +146,23 @@ def last_sync(case: Case) -> Said:
 
 
 def _never(case: Case) -> Said:
-    others = [pair.phone for pair in known_pairs(case.pair.home) if pair.desktop == case.pair.desktop]
+    this = case.pair
+    known = [pair for pair in known_pairs(this.home) if pair.desktop == this.desktop and pair != this]
+    others = [pair.phone for pair in known if pair.phone not in NO_PHONE and _met(pair)]
     if others:
         return warning(
             f"these two never; this collection was synced with {', '.join(others)}",
             "the same phone? name the folder it had with --phone-dir; another? usbsync sync asks how to begin",
         )
     return Said("never: usbsync sync begins, and asks where both hold different work")
+
+
+def _met(pair: Pair) -> bool:
+    """Say whether two were in step once: an attempt that came to nothing leaves a memory, too."""
+    try:
+        return load_ancestor(pair) is not None
+    except DamagedData:
+        return True
 
 
 def backups(case: Case) -> Said:

@@ -155,12 +155,19 @@ class Held:
 
 def held(replica: Replica, raw: Path, scratch: Path) -> Held:
     """Prove a copied pair and make its snapshot; DamagedData says how to go on with that side."""
-    try:
+    with telling_how_to_mend(replica.side):
         return Held(replica, file_fingerprint(raw), take(raw, scratch, replica.side))
+
+
+@contextmanager
+def telling_how_to_mend(side: Side) -> Iterator[None]:
+    """Let DamagedData say how to go on with a side's collection."""
+    try:
+        yield
     except UnsupportedCollection:
         raise
     except DamagedData as error:
-        raise DamagedData(str(error), hint=_mend(replica.side)) from error
+        raise DamagedData(str(error), hint=_mend(side)) from error
 
 
 def _mend(side: Side) -> str:

@@ -57,6 +57,11 @@ def _read(path: Path) -> dict[str, Any]:
         document: Mapping[str, Any] = tomlkit.parse(text).unwrap()
     except FileNotFoundError:
         return {}
+    except NotADirectoryError as error:
+        raise UsageError(
+            f"{path.parent} is no folder, and usbsync keeps there what it remembers",
+            hint="let USBSYNC_HOME name a folder; nothing was changed",
+        ) from error
     except (TOMLKitError, ValueError, OSError) as error:
         raise _wrong(path, f"cannot be read: {error}") from error
     return dict(document)

@@ -111,9 +111,21 @@ def private_folder(folder: Path) -> Path:
         return folder
     private_folder(folder.parent)
     with speaking(folder):
-        folder.mkdir(mode=0o700, exist_ok=True)
+        _make(folder)
         fsync_folder(folder.parent)
     return folder
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except (
+        FileNotFoundError,
+        FileExistsError,
+        NotADirectoryError,
+    ) as error:  # below a file, or where nobody makes any
+        hint = "let USBSYNC_HOME name a folder that can be made"
+        raise UsageError(f"the folder {folder} cannot be made: {error.strerror}", hint=hint) from error
 
 
 def sweep_temporaries(folder: Path) -> None:

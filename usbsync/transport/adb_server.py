@@ -13,13 +13,29 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from adbutils import AdbClient
-from adbutils._adb import AdbConnection
-from adbutils.errors import AdbConnectionError, AdbError, AdbTimeout
-
 from usbsync.errors import NoPhone, PhoneFailed, PhoneGone, PhoneRefused, PhoneUnauthorized, UsageError
 from usbsync.transport.duplex import Silence
 from usbsync.transport.paths import said
+
+PORT = "ANDROID_ADB_SERVER_PORT"
+
+
+def _port() -> int:
+    """Return the server's port; UsageError where the environment names none."""
+    port = os.environ.get(PORT) or "5037"
+    if not port.isascii() or not port.isdigit() or not 0 < int(port) < 1 << 16:
+        raise UsageError(f"{PORT} is {port!r}, and that is no port", hint="unset it, or set it to a number")
+    return int(port)
+
+
+# adbutils reads it while it is imported, and what is no number, or empty, ends that
+_port()
+if not os.environ.get(PORT):
+    os.environ.pop(PORT, None)
+
+from adbutils import AdbClient  # noqa: E402
+from adbutils._adb import AdbConnection  # noqa: E402
+from adbutils.errors import AdbConnectionError, AdbError, AdbTimeout  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -194,10 +210,7 @@ def _say(connection: _Connection, request: bytes) -> None:
 def _client() -> _Client:
     """Return adbutils' client for the server that the environment names."""
     host = os.environ.get("ANDROID_ADB_SERVER_ADDRESS") or os.environ.get("ANDROID_ADB_SERVER_HOST")
-    port = os.environ.get("ANDROID_ADB_SERVER_PORT") or "5037"
-    if not port.isascii() or not port.isdigit() or not 0 < int(port) < 1 << 16:
-        raise UsageError("ANDROID_ADB_SERVER_PORT is not a port", hint="unset it, or set it to a number")
-    return _Client(host or "127.0.0.1", int(port))
+    return _Client(host or "127.0.0.1", _port())
 
 
 def _text(word: str) -> str:
@@ -224,4 +237,9 @@ def _meaning(name: str, message: str, opening: bytes) -> PhoneFailed | NoPhone:
         return NoPhone(f"the adb server does not know {name}")
     if message in {"closed", "connect failed: closed"} and opening:
         return PhoneRefused(f"the phone does not offer {said(opening, most=60)}")
+    if message.startswith("Unknown data") and not opening:
+        return PhoneFailed(
+            f"what answers on port {_port()} is no adb server",
+            hint=f"end that program, or let {PORT} name the port that your adb server has",
+        )
     return PhoneGone(f"the adb server on {name}: {_text(message) or 'connection closed'}")

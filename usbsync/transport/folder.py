@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from usbsync.errors import NoPhone, NoSpace, PhoneFailed, PhoneGone, PhoneRefused
 from usbsync.transport import durable
 from usbsync.transport.base import Algorithm, FileInfo, Kind, OnBytes, Pull, Push, Rename, Step
-from usbsync.transport.paths import checked, parent, shown
+from usbsync.transport.paths import checked, found_at, parent, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -229,10 +229,10 @@ class FolderTransport:
 
     def _meaning(self, path: str, error: OSError) -> PhoneFailed:
         if error.errno in _FULL:
-            return NoSpace(f"no space left for {shown(path)} in {shown(str(self._root))}")
+            return NoSpace(f"no space left for {found_at(self.identity, path)}")
         if not self._root_is_there():
             return PhoneGone(f"the folder {shown(str(self._root))} is gone")
-        return PhoneRefused(f"{shown(path)}: {error.strerror or error}")
+        return PhoneRefused(f"{found_at(self.identity, path)}: {error.strerror or error}")
 
     def _still_there(self) -> None:
         if not self._root_is_there():

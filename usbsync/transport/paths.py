@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from usbsync.errors import DamagedData, PhoneRefused
 
 LONGEST = 1024
@@ -38,6 +40,11 @@ def encoded(path: str) -> bytes:
 def shown(path: str) -> str:
     """Return a path for a message: one line, printable, whatever the phone put into it."""
     return ascii(path) if not path.isprintable() else path
+
+
+def found_at(identity: str, path: str) -> str:
+    """Say where a person finds a replica's file: a folder's paths go on from where it is, a phone's are whole."""
+    return shown(f"{identity.rstrip('/')}{path}" if Path(identity).is_absolute() else path)
 
 
 def parent(path: str) -> str:
