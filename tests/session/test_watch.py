@@ -641,6 +641,27 @@ def test_a_server_that_ends_is_news_and_is_come_back_to():
         assert wakers.hints.get(timeout=20) == Hint()
 
 
+@pytest.mark.parametrize("servers", [{}, {"A": "device"}])
+def test_a_phone_that_has_another_place_on_the_bus_was_unplugged(servers):
+    """Where there is no udev; what a server has it tells of itself."""
+
+    class Replugged(Server):
+        places = iter([{(1, 7)}, {(1, 7)}, {(1, 8)}])
+
+        def on_the_bus(self):
+            return frozenset(next(self.places, {(1, 8)}))
+
+        def list_usb(self):
+            following.wait(20)
+            return [Seen("usb:A", "A", State.READY), Seen("usb", "", State.FORBIDDEN)]
+
+    following = threading.Event()
+    with waking(Replugged(servers)) as wakers:
+        assert wakers.hints.get(timeout=20) == Hint()
+        following.set()
+        assert wakers.hints.get(timeout=20) == Hint(fresh=frozenset({"A"} - servers.keys()))
+
+
 class Device:
     """What udev tells of one."""
 

@@ -28,6 +28,8 @@ class Follower:
         self._follow, self._put, self._every = follow, put, every
         self._stop = threading.Event()
         self._stream: Stream | None = None
+        self.phones: frozenset[str] = frozenset()
+        """Those that the server has now."""
         self.knows = False
         """Whether nothing has to be asked besides: a server is followed, or there is none."""
 
@@ -53,19 +55,25 @@ class Follower:
         """Follow a server to its end."""
         self._stream = stream = self._follow()
         try:
-            before = stream.next()
+            before = self._next(stream)
             self.knows = True
             self._put(Hint())
             self._changes(stream, before)
         finally:
+            self.phones = frozenset()
             with suppress(OSError):
                 stream.close()
+
+    def _next(self, stream: Stream) -> Mapping[str, str]:
+        now = stream.next()
+        self.phones = frozenset(now)
+        return now
 
     def _changes(self, stream: Stream, before: Mapping[str, str]) -> None:
         """Tell of each change; the server's end is one, too."""
         try:
             while not self._stop.is_set():
-                now = stream.next()
+                now = self._next(stream)
                 self._put(Hint(fresh=frozenset(now.keys() - before.keys())))
                 before = now
         finally:

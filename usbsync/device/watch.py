@@ -40,6 +40,9 @@ class Looks(Protocol):
     def on_the_bus(self) -> frozenset[tuple[int, int]]:
         """Return bus and address of every USB device that has an ADB interface."""
 
+    def list_usb(self) -> list[ways.Seen]:
+        """List the USB devices that have an ADB interface."""
+
     def list_server(self) -> list[ways.Seen]:
         """List what a running adb server knows."""
 
@@ -122,9 +125,15 @@ class Wakers:
             self._listen()
             now = self._look(before)
             if now != before:
-                fresh = now.server.keys() if now.bus - before.bus else set[str]()
+                fresh = self._on_usb() | now.server.keys() if now.bus - before.bus else set[str]()
                 self.hints.put(Hint(fresh=frozenset(fresh)))
             before = now
+
+    def _on_usb(self) -> set[str]:
+        """Return who may have come just now: the bus says where, not who. A server tells of its own phones."""
+        with suppress(UsbsyncError, OSError):
+            return {seen.serial for seen in self._via.list_usb() if seen.serial} - self._follower.phones
+        return set()
 
     def _poll_folders(self) -> None:
         """Look for mounts; one that went and came in between is another, and new."""
