@@ -89,6 +89,16 @@ def test_only_what_the_app_itself_may_read_is_kept_from_us(fake, folder, mode, k
     assert keeps_us_out(fake, f"{fake.collection(folder)}/collection.anki2") is kept
 
 
+def test_a_mere_folder_that_refuses_is_to_be_made_writable(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PhoneRefused("read-only file system")
+
+    monkeypatch.setattr(FolderTransport, "push", refuse)
+    with pytest.raises(PhoneRefused, match="cannot be written") as raised:
+        write(FolderTransport(tmp_path), "/")
+    assert raised.value.hint.startswith("make that folder writable")
+
+
 def test_a_full_phone_is_no_refusal():
     with pytest.raises(NoSpace):
         write(MemoryTransport(room=0), "/")

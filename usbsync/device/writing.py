@@ -29,6 +29,7 @@ ELSEWHERE = (
     "this phone keeps others out of AnkiDroid's folder: in AnkiDroid choose a folder of the shared storage "
     f"(Settings, Advanced, AnkiDroid directory), such as {PUBLIC}"
 )
+_HERE = "make that folder writable, then run the command again"
 _GUARD = 'sleep "$1"; shift; rm -rf "$@"'
 _BESIDE = 'setsid sh -c "$0" sh "$@" </dev/null >/dev/null 2>&1 & echo $!'
 
@@ -47,7 +48,7 @@ def write_test(transport: Transport, replica: PhoneReplica) -> None:
             _folder(transport, folder)
         except PhoneRefused as error:
             text = f"{replica.folder} cannot be written: {error}; nothing was changed"
-            raise PhoneRefused(text, hint=ELSEWHERE) from error
+            raise PhoneRefused(text, hint=ELSEWHERE if shell_of(transport) else _HERE) from error
 
 
 def _files(transport: Transport, replica: PhoneReplica, first: str, second: str) -> None:

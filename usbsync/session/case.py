@@ -17,7 +17,7 @@ from usbsync.device.desktop import DesktopReplica
 from usbsync.device.spec import Adb, Spec, Usb, parse
 from usbsync.errors import UsbsyncError
 from usbsync.session.desktop import home_of
-from usbsync.session.meet import desktop_replica, local_of, pair_of, phone_replica
+from usbsync.session.meet import WORK, desktop_replica, local_of, pair_of, phone_replica
 from usbsync.session.options import Options
 from usbsync.session.replica import Replica
 from usbsync.session.setup import Computer
@@ -95,7 +95,9 @@ class Case:
     def scratch(self) -> Path:
         """A folder to work in, which goes with `sweep`."""
         if self._work is None:
-            self._work = TemporaryDirectory(prefix="usbsync-", ignore_cleanup_errors=True)
+            theirs = self.pair.folder / WORK if self.place else None  # a sync works there, too, and tidies up
+            where = theirs if theirs and theirs.is_dir() else None
+            self._work = TemporaryDirectory(prefix="usbsync-", dir=where, ignore_cleanup_errors=True)
         return Path(self._work.name)
 
     def sweep(self) -> None:

@@ -88,7 +88,7 @@ def meet(options: Options, talk: Talk, *, dry: bool = False, stop_app: bool = Tr
         link = open_phone(spec, talk)
         stack.callback(link.close)
         wire = Metered(link)
-        place = _place(link, spec, options)
+        place = place_of(link, spec, options)
         pair = pair_of(options, found, link, place)
         stack.enter_context(nullcontext() if dry else lock(pair, seconds=LOCK_SECONDS))
         _mend(link, talk, dry=dry)
@@ -123,7 +123,7 @@ def refuse_open(found: DesktopReplica, options: Options) -> None:
         raise AtWork(f"{who} is at work on this collection; nothing was changed") from error
 
 
-def _place(link: Transport, spec: Spec | None, options: Options) -> PhoneReplica:
+def place_of(link: Transport, spec: Spec | None, options: Options) -> PhoneReplica:
     """Find AnkiDroid's folder; of an empty folder that was synced before say what that is: nothing is mounted there."""
     try:
         return find_phone(link, app=options.app, phone_dir=options.phone_dir)

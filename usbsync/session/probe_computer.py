@@ -9,7 +9,6 @@ import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from usbsync.collection.lock import hold
 from usbsync.device.detect import seen_phones
 from usbsync.device.spec import Adb, Usb
 from usbsync.device.usb_bus import UsbDevice, plugged_in
@@ -18,6 +17,7 @@ from usbsync.session.case import Case
 from usbsync.session.consent import by_itself, consents
 from usbsync.session.desktop import desktop_meant, home_of, was_synced
 from usbsync.session.doctor import Said, warning
+from usbsync.session.meet import refuse_open
 from usbsync.session.setup import SERVICE
 from usbsync.state.home import state_home
 
@@ -66,8 +66,8 @@ def anki(case: Case) -> Said:
 
 def anki_closed(case: Case) -> Said:
     """See that no program has the collection open."""
-    with hold(case.desktop.collection):
-        return Said("nobody has the collection open")
+    refuse_open(case.desktop, case.options)
+    return Said("nobody has the collection open")
 
 
 def memory(case: Case) -> Said:

@@ -25,6 +25,7 @@ from usbsync.session.media import refuse_lost_media
 from usbsync.session.mishaps import refuse_what_is_lost
 from usbsync.session.probe_computer import existing
 from usbsync.session.replica import Replica, held, telling_how_to_mend
+from usbsync.state.files import speaking
 from usbsync.state.home import state_home
 from usbsync.transport.base import FileInfo, Kind
 
@@ -66,9 +67,10 @@ def _proven(case: Case, replica: Replica) -> Said:
         _look_at_beginning(case, replica)
         return Said(f"{replica.size() >> _MIB:,} MiB, of which only the beginning was looked at: {why}")
     base = case.ancestor.collection if case.ancestor and side is Side.PHONE else None
-    with replica.still():
-        raw = replica.fetch(case.scratch / side / "raw", lambda _count: None, base)
-    case.snapshots[side] = snapshot = held(replica, raw, case.scratch / side).snapshot
+    with speaking(case.scratch):
+        with replica.still():
+            raw = replica.fetch(case.scratch / side / "raw", lambda _count: None, base)
+        case.snapshots[side] = snapshot = held(replica, raw, case.scratch / side).snapshot
     return Said(f"is sound; {count_notes(snapshot.path):,} notes")
 
 

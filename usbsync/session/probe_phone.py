@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from usbsync.collection.lock import hold
 from usbsync.core.conflict import Side
-from usbsync.device.ankidroid import find_phone, installed, version_of
+from usbsync.device.ankidroid import installed, version_of
 from usbsync.device.app import AppControl
 from usbsync.device.detect import open_phone
 from usbsync.device.locked import check_unlocked
@@ -18,6 +18,7 @@ from usbsync.errors import Busy, DamagedData, NoPhone, PhoneUnauthorized
 from usbsync.session.alone import NO_PHONE
 from usbsync.session.case import Case
 from usbsync.session.doctor import Said, warning
+from usbsync.session.meet import place_of
 from usbsync.session.recover import interrupted
 from usbsync.state.ancestor import load_ancestor
 from usbsync.state.backups import Backups
@@ -81,7 +82,7 @@ def _is_old(said: str) -> bool:
 
 def folder(case: Case) -> Said:
     """Find AnkiDroid's folder."""
-    case.place = find_phone(case.phone, app=case.options.app, phone_dir=case.options.phone_dir)
+    case.place = place_of(case.phone, case.spec, case.options)
     case.replica(Side.PHONE)  # not the desktop's own
     if case.phone.stat(case.place.collection) is None:
         return warning(f"{case.place.folder} has no collection yet", "open AnkiDroid once")
@@ -176,7 +177,8 @@ def backups(case: Case) -> Said:
         if last.size <= _READ_MOST:
             kept.verify(last)
     except DamagedData as error:
-        hint = "look after that disk; the next sync that changes something makes a new one"
-        raise DamagedData(str(error), hint=hint) from error
+        return warning(
+            str(error), "look after that disk; the next sync that changes something makes a new one"
+        )
     whole = "the last is whole" if last.size <= _READ_MOST else "the last is too large to be read now"
     return Said(f"{len(found)}, {sum(each.size for each in found) >> 20:,} MiB; {whole}")
