@@ -45,7 +45,7 @@ FIRST = {
 }
 """Where a module's mutants die soonest, if not in the tests of its name."""
 ALONE = {
-    **{module: [f"test_{module}"] for module in ("lift", "lineage", "media")},
+    **{module: [f"test_{module}"] for module in ("lift", "lineage", "media", "watching")},
     "unicase": ["test_decks"],
     "wire": ["test_wire", "test_units"],
     **{module: ["test_begin"] for module in ("first", "guard", "recovery")},

@@ -14,6 +14,7 @@ from usbsync.core.watching import (
     REPLUG,
     STILL,
     STUCK_AGAIN,
+    TELL_AFTER,
     TRIES,
     Allowed,
     AnkiClosed,
@@ -265,3 +266,28 @@ def test_the_next_moment_is_the_earliest_of_those_due():
     resting = replace(due, standing=Standing.RESTING, due=1.0)
     assert next_due({"a": later, "b": due, "c": resting}) == due.due
     assert next_due({"c": resting}) is None
+
+
+def test_a_cable_that_was_told_to_fail_is_not_told_again_when_it_is_out():
+    phone, _ = came(0.0, allowed=True, known=True, anki_open=False)
+    for _ in range(TELL_AFTER):
+        phone, _ = step(phone, Tick(), phone.due)
+        phone, actions = step(phone, Failed(Why.CABLE), phone.due)
+    assert actions == (Tell(Topic.FAILED),)
+    assert forgotten(step(phone, Left(), phone.due)[0])
+
+
+@pytest.mark.parametrize("event", OF_A_SYNC)
+def test_a_sync_that_ends_after_it_was_revoked_allows_nothing(event):
+    phone, _ = came(0.0, allowed=True, known=True, anki_open=False)
+    phone, _ = step(phone, Tick(), 1.0)
+    phone, _ = step(phone, Revoked(), 1.0)
+    after, actions = step(phone, event, 1.0)
+    assert after.standing is Standing.UNASKED
+    assert Tell(Topic.FAILED) not in actions
+
+
+def test_anki_is_open_from_its_opening_to_its_closing():
+    for phone, event, after, _actions in ALL:
+        if phone.standing is not Standing.LEFT and isinstance(event, AnkiOpened | AnkiClosed):
+            assert after.anki_open == (event == AnkiOpened())
