@@ -21,3 +21,14 @@ def test_only_cards_are_counted_as_studied() -> None:
     assert "studied" not in said("decks")
     assert "\n1 card studied" in said("cards", "decks")
     assert "\n2 cards studied" in said("cards", "cards", "notes")
+
+
+def test_an_undo_names_the_phone_again_where_it_has_to() -> None:
+    names = {side: side.value for side in Side}
+
+    def said(*sides: Side) -> str:
+        return render_report(Report(Result.IMPORTED, names, backup="ID", sides=sides), "folder:/a b").plain
+
+    assert "usbsync undo --device 'folder:/a b' takes it back" in said(Side.PHONE)
+    assert "usbsync undo --device 'folder:/a b' brings both back" in said(*Side)
+    assert "usbsync undo takes it back" in said(Side.DESKTOP)

@@ -7,15 +7,16 @@ import zipfile
 from dataclasses import replace
 
 import pytest
-from packages.hand import Hand, alike
+from packages.hand import Hand, Told, alike
 from session.scenes import files, fresh, notes, put, reviews, texts
 from worlds import add_note, answer, edit_field, editing, note_ids, wait_a_second
 
-from usbsync.cli.render import render_conflicts
+from usbsync.cli.render import render_conflicts, render_report
+from usbsync.core.conflict import Side
 from usbsync.core.first import First
 from usbsync.errors import ChoiceNeeded, UsageError
 from usbsync.session.conflicts import past, take_other
-from usbsync.session.options import Options
+from usbsync.session.options import OneWay, Options
 from usbsync.session.sync import sync
 from usbsync.session.talk import Silent
 from usbsync.state.passed import MOST, load_passed
@@ -140,6 +141,50 @@ def test_an_edit_after_an_answer_that_was_imported_is_no_conflict(hand: Hand) ->
     assert "the phone's words" in notes(hand.desktop)[nid]
 
 
+def test_an_answer_too_old_to_be_remembered_is_said_to_be_that(hand: Hand, tmp_path) -> None:
+    for at in range(6):
+        for path in (hand.phone, hand.desktop):
+            with editing(path) as col:
+                add_note(col, "Basic", [f"day {at}", path.parent.name], 1)
+        with editing(hand.phone) as col:
+            answer(col, 1)
+        hand.carry()
+        if at == 0:
+            first = shutil.copyfile(hand.answer, tmp_path / "first.colpkg")
+    hand.import_(first)
+    hand.export()
+    with pytest.raises(ChoiceNeeded, match="too old to be remembered") as told:
+        hand.sync()
+    assert "Import the newest answer" in told.value.hint
+    assert "--first merge" in told.value.hint
+    hand.import_()
+    assert hand.carry().result == "unchanged"
+
+
+def test_media_alone_that_came_from_a_package_are_about_the_desktop_alone(hand: Hand) -> None:
+    """An undo can take only that back, and is not to promise more."""
+    put(hand.phone, "new.txt", "from the phone")
+    assert hand.carry().sides == (Side.DESKTOP,)
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        (
+            {"one_way": OneWay.UPLOAD},
+            "import phone-merged.colpkg on the phone, and the phone holds the desktop's",
+        ),
+        ({}, "merged: import phone-merged.colpkg on the phone, and both hold everything"),
+    ],
+)
+def test_what_an_import_of_the_answer_leads_to_is_said(hand: Hand, how, said) -> None:
+    for path in (hand.phone, hand.desktop):
+        with editing(path) as col:
+            add_note(col, "Basic", ["from the", path.parent.name], 1)
+    hand.export()
+    assert render_report(hand.sync(**how)).plain.startswith(said)
+
+
 def test_another_phone_is_not_taken_for_the_first(hand: Hand) -> None:
     work(hand.phone, "phone", 2)
     hand.carry()
@@ -223,7 +268,11 @@ def test_media_that_an_import_passed_over_is_sent_again_not_taken_for_the_phones
     either.carry()
     put(either.phone, "stays.txt", "stays as it was")
     (either.phone.with_suffix(".media") / "added.txt").unlink()
-    report = either.carry()
+    either.export()
+    talk = Told()
+    report = either.sync(talk)
+    assert any(note.startswith("added.txt, stays.txt: the phone does not show") for note in talk.notes)
+    either.import_()
     assert report.media["desktop"] == {"added": 0, "updated": 0, "deleted": 0}
     assert (either.desktop.with_suffix(".media") / "stays.txt").read_text() == "STAYS AS IT WAS"
     assert (either.phone.with_suffix(".media") / "added.txt").exists()

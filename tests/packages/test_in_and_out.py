@@ -250,6 +250,18 @@ def test_a_package_goes_into_a_phones_collection_too(hand, tmp_path) -> None:
     assert files(two.phone)["clef.png"] == b"a clef"
 
 
+def test_what_merges_instead_of_replacing_a_phones_collection_goes_by_way_of_the_desktop(
+    hand, tmp_path
+) -> None:
+    target = tmp_path / "all.colpkg"
+    export(alone(hand), Silent(), target, DeckExport())
+    for into, then in ((Side.PHONE, True), (Side.DESKTOP, False)):
+        with pytest.raises(ChoiceNeeded) as told:
+            import_package(by_folder(hand), Silent(), target, DeckImport(), into=into)
+        assert "merges it with the desktop's" in told.value.hint
+        assert ("sync with the phone" in told.value.hint) is then
+
+
 def by_folder(hand, **more) -> Options:
     return Options(
         device=f"folder:{hand.phone.parent}", collection=hand.desktop, environ=hand.environ, **more

@@ -164,7 +164,8 @@ def test_a_package_goes_to_the_phones_downloads_and_is_found_and_fetched_there(b
     refused = bench.run("import", "--from", "phone", "exported.apkg", code=7)
     assert "nothing was changed" in refused["error"]
     asked = bench.run("import", "--from", "phone", "desk.colpkg", code=4)
-    assert "would replace" in asked["error"]
+    assert asked["error"].startswith("desk.colpkg (")
+    assert "copy desk.colpkg from the phone to this computer" in asked["hint"]
     with editing(bench.desktop) as col:
         answer(col, 1)
         add_note(col, "Basic", ["since", "x"], 1)

@@ -20,6 +20,7 @@ from usbsync.cli.common import (
     PhoneDir,
     Profile,
     Quiet,
+    device_named,
     options_of,
     show,
 )
@@ -249,7 +250,7 @@ def undo(
     wanted = backup or (None if device else last_alone(options))
     with Terminal(quiet=quiet or json_) as talk:
         report = run_undo(options, talk, wanted, sure=yes)
-    show("" if quiet else render_report(report), json_=json_, data=report.as_json())
+    show("" if quiet else render_report(report, device_named(options)), json_=json_, data=report.as_json())
 
 
 app.add_typer(auto)
@@ -273,5 +274,5 @@ def demo(
 def _sync(options: Options, *, dry: bool, json_: bool, quiet: bool) -> None:
     with Terminal(quiet=quiet or json_) as talk:
         report = run_sync(options, talk, dry=dry)
-    show("" if quiet else render_report(report), json_=json_, data=report.as_json())
+    show("" if quiet else render_report(report, device_named(options)), json_=json_, data=report.as_json())
     offer(options, report, talk)

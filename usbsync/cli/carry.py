@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from usbsync.cli.common import Collection, Device, Json, Profile, options_of, show
+from usbsync.cli.common import Collection, Device, Json, Profile, device_named, options_of, show
 from usbsync.cli.render import render_report, size_of
 from usbsync.cli.terminal import Terminal
 from usbsync.collection.decks import DeckExport, DeckImport, Update
@@ -107,7 +107,7 @@ def import_(
         with _there(options, talk, file, from_) as path:
             taken = _imported(options, talk, path, how, into, sure=yes, can_ask=not json_)
     data = {**taken.report.as_json(), "notes": taken.notes}
-    show(_taken(taken), json_=json_, data=data)
+    show(_taken(taken, device_named(options)), json_=json_, data=data)
 
 
 def _there(options: Options, talk: Terminal, file: str, where: Side) -> AbstractContextManager[Path]:
@@ -127,8 +127,8 @@ def _imported(
     return import_package(options, talk, path, how, into=into, sure=True)
 
 
-def _taken(taken: Taken) -> Text:
-    text = render_report(taken.report)
+def _taken(taken: Taken, device: str | None) -> Text:
+    text = render_report(taken.report, device)
     if taken.notes is None:
         return text
     counts = ", ".join(f"{count:,} {what}" for what, count in taken.notes.items() if count)

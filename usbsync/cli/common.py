@@ -57,6 +57,11 @@ def options_of(**given: Any) -> Options:
     return Options(**given)
 
 
+def device_named(options: Options) -> str | None:
+    """Return how the command line named the phone, if it did: the next command has to do so again."""
+    return None if "device" in options.configured else options.device
+
+
 def show(text: Any, *, json_: bool, data: dict[str, Any]) -> None:
     """Print what was asked for on stdout: one object, or text for people."""
     if json_:

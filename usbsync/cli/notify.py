@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from html import escape
-from pathlib import Path
 from typing import Any
 
-from usbsync.cli.render import sides
+from usbsync.cli.render import sides, to_import
 from usbsync.core.conflict import Weight
 from usbsync.core.watching import Topic
 from usbsync.errors import UsbsyncError
@@ -61,9 +60,9 @@ def words(phone: str, topic: Topic, about: About) -> tuple[str, str]:
             return f"{phone} is waiting", 'Unlock it and tap "Allow" on "Allow USB debugging?".'
         case Topic.CUT, _:
             return f"{phone} was unplugged", "Both sides are whole. Plug it in again, and the sync goes on."
-        case Topic.DONE, Report(answer=str() as answer):
-            news = (f"Import {Path(answer).name} on the phone, and both hold everything.", *_news(about))
-            return f"{phone} is merged", "\n".join(news)
+        case Topic.DONE, Report(answer=str()):
+            said = to_import(about)
+            return f"{phone} is merged", "\n".join((f"{said[0].upper()}{said[1:]}.", *_news(about)))
         case Topic.DONE, Report():
             return f"Anki and {phone} are in step", "\n".join(_news(about)) or "Nothing was new."
         case _, UsbsyncError():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
@@ -32,6 +33,10 @@ _HEADLINES = {
     Result.UNDONE: "undone: both hold what they held before",
     Result.RESTORED: "restored from the backup; the next sync brings both together again",
 }
+_IMPORTED = {
+    Result.UPLOADED: "the phone holds the desktop's collection",
+    Result.DOWNLOADED: "both hold the phone's collection",
+}
 _KINDS = {
     "notes": ("note", "notes"),
     "cards": ("card", "cards"),
@@ -47,8 +52,11 @@ _WIDTH = 40
 _WORDS = 500  # as many as could be seen, and more
 
 
-def render_report(report: Report) -> Text:
-    """Say what a sync did: each side, then what could not be kept, then what was left out."""
+def render_report(report: Report, device: str | None = None) -> Text:
+    """Say what a sync did: each side, then what could not be kept, then what was left out.
+
+    `device` is how the phone was named, where it was: an undo has to name it again.
+    """
     text = Text()
     text.append(_headline(report) + "\n", style="bold")
     planned = report.result is Result.PLANNED
@@ -60,16 +68,23 @@ def render_report(report: Report) -> Text:
         text.append(line)
     for line in _skipped(report.skipped):
         text.append(line)
-    text.append_text(_wire(report))
+    text.append_text(_wire(report, device))
     return Text(str(text.plain).rstrip("\n"), spans=text.spans)
 
 
 def _headline(report: Report) -> str:
     if report.answer:
-        return f"merged: import {Path(report.answer).name} on the phone, and both hold everything"
+        merged = "merged: " if report.result is Result.MERGED else ""
+        return merged + to_import(report)
     if report.result is Result.UNDONE and len(report.sides) == 1:
         return f"undone: the {report.sides[0]} holds what it held before"
     return _HEADLINES[report.result]
+
+
+def to_import(report: Report) -> str:
+    """Say what to do with an answer, and what is so then."""
+    then = _IMPORTED.get(report.result, "both hold everything")
+    return f"import {Path(report.answer or '').name} on the phone, and {then}"
 
 
 def sides(report: Report) -> Iterator[tuple[Side, str]]:
@@ -178,7 +193,7 @@ def _skipped(skipped: Sequence[Skipped]) -> Iterator[Text]:
         yield Text(f"  … and {len(skipped) - _FEW} more; --json lists them all\n")
 
 
-def _wire(report: Report) -> Text:
+def _wire(report: Report, device: str | None) -> Text:
     text = Text()
     if report.pulled_bytes or report.pushed_bytes:
         text.append(f"\n{size_of(report.pulled_bytes)} from the phone, {size_of(report.pushed_bytes)} to it")
@@ -192,7 +207,8 @@ def _wire(report: Report) -> Text:
         text.append(f"backup {report.backup}; usbsync undo takes the desktop back\n")
     elif report.backup:
         back = "brings both back" if len(report.sides) > 1 else "takes it back"
-        text.append(f"backup {report.backup}; usbsync undo {back}\n")
+        named = f" --device {shlex.quote(device)}" if device and Side.PHONE in report.sides else ""
+        text.append(f"backup {report.backup}; usbsync undo{named} {back}\n")
     return text
 
 

@@ -105,9 +105,17 @@ def _unpacked(package: Package, folder: Path, own: Held, *, sure: bool) -> Path:
         raise ChoiceNeeded(
             f"{package.path.name} ({there:,} notes) would replace the {own.replica.side}'s collection ({here:,} notes); "
             "nothing was changed",
-            hint="import --yes does it, after a backup; sync --device package:FILE merges both instead",
+            hint=f"import --yes does it, after a backup; {_instead(own.replica.side)}",
         )
     return new
+
+
+def _instead(side: Side) -> str:
+    """Say how a collection's package is merged; a phone gets it by way of the desktop."""
+    merges = "usbsync sync --device package:FILE merges it with the desktop's"
+    return f"{merges} instead" + (
+        ", and a sync with the phone then brings it there" if side is Side.PHONE else ""
+    )
 
 
 def _outlived(meeting: Meeting, side: Side, new: Path, talk: Talk) -> frozenset[str]:

@@ -19,7 +19,7 @@ from usbsync.device import spec as specs
 from usbsync.device.ankidroid import PhoneReplica
 from usbsync.device.app import AppControl
 from usbsync.device.desktop import DesktopReplica
-from usbsync.errors import UsageError
+from usbsync.errors import ChoiceNeeded, GuardRefused, UsageError
 from usbsync.session.answer import is_answer, was_answered
 from usbsync.session.descent import PHONE
 from usbsync.session.looks import Looks
@@ -65,8 +65,26 @@ def meet_package(
         names = {Side.DESKTOP: found.name, Side.PHONE: path.name}
         app = AppControl(link, PhoneReplica("/", (), "a package"))
         replicas = {Side.DESKTOP: desktop, Side.PHONE: phone}
-        with speaking(scratch):
+        with speaking(scratch), _explaining(memory):
             yield Meeting(pair, replicas, app, Metered(link), scratch, dry, names, memory, Looks(pair))
+
+
+@contextmanager
+def _explaining(memory: PackageMemory) -> Iterator[None]:
+    """Say of a choice that is needed for an answer too old to be remembered that this is why: the two have met."""
+    try:
+        yield
+    except GuardRefused:
+        raise
+    except ChoiceNeeded as error:
+        if not memory.forgotten:
+            raise
+        raise ChoiceNeeded(
+            "the phone imported an answer that is too old to be remembered, so what was done since cannot be told; "
+            "nothing was changed",
+            hint="nothing new was done on the phone? Import the newest answer there first, and export again; "
+            f"else {error.hint}",
+        ) from error
 
 
 def _named(spec: specs.Package) -> Path:

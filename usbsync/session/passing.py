@@ -36,13 +36,18 @@ from usbsync.state.ancestor import Ancestor, Seen, load_ancestor
 from usbsync.state.files import sha1_of, sha256_of
 from usbsync.state.pair import Pair, known_pairs
 from usbsync.state.passed import Passed, keep_passed, load_passed
+from usbsync.transport.paths import shown
 
+_FEW = 3
 UNPACKED = "package"
 """The folder in a run's scratch folder that stands for the phone."""
 GIVEN = "given.anki2"
 """The collection there as it came out of the package."""
 _FIRST = "common"
 """The folder in a run's scratch folder where two collections that never met are made comparable (`collection.py`)."""
+
+_UNKNOWN = "this package descends from nothing that this computer's collection was synced with"
+_FORGOTTEN = "the phone imported an answer of this computer's that is not remembered any more"
 
 
 @dataclass(slots=True)
@@ -57,6 +62,7 @@ class PackageMemory:
     talk: Talk
     passing: bool = True
     answer: Path | None = None
+    forgotten: bool = False  # whether the phone imported an answer that nobody remembers
     _looked: bool = False
     _base: Ancestor | None = None
     _marks: Mapping[str, str] = field(default_factory=dict)
@@ -100,6 +106,7 @@ class PackageMemory:
         known = self._outlasting(load_passed(self.pair))
         given = self._given(new)
         arrived = self._arrived(new)
+        self._tell_again(arrived)
         if new.sha256 == sha256_of(self.scratch / GIVEN) and not arrived:
             keep_passed(self.pair, [given, *known])
             take_away(self.package.path, known, self.talk)
@@ -121,9 +128,10 @@ class PackageMemory:
         desktop = copied(self.desktop, folder).path
         chosen = common_state(states, phone, desktop, self._marks, self._whose, folder)
         if chosen is None:
-            self.talk.note(
-                "this package descends from nothing that this computer's collection was synced with"
-            )
+            mark = self._marks.get(self._whose)
+            sent = {each.mark for each in load_passed(self.pair) if each.kind is Kind.SENT}
+            self.forgotten = mark is not None and mark not in sent
+            self.talk.note(_FORGOTTEN if self.forgotten else _UNKNOWN)
             return None
         state = chosen.passed.state
         if chosen.in_own_ids:
@@ -195,6 +203,22 @@ class PackageMemory:
         known = self.phone_media()
         has = {name: seen.sha1 for name, seen in self._media.items()} if known is None else known
         return [name for name, sha1 in new.media.items() if has.get(name) != sha1]
+
+    def _tell_again(self, arrived: Iterable[str]) -> None:
+        """Name the media that an imported answer brought and that are not there: passed over, or deleted since."""
+        if self._base is None or self.phone_media() is not None:
+            return
+        brought, has = (
+            self._base.info.get(BROUGHT, {}),
+            {name: seen.sha1 for name, seen in self._media.items()},
+        )
+        again = [name for name in arrived if name in brought and brought[name] == has.get(name)]
+        if again:
+            more = f" and {len(again) - _FEW} more" if len(again) > _FEW else ""
+            self.talk.note(
+                f"{', '.join(map(shown, again[:_FEW]))}{more}: the phone does not show what the last answer brought; "
+                "sent again (deleted there on purpose? Delete it on the desktop)"
+            )
 
     def _packed(self, collection: Path, arrived: Iterable[str], mark: str) -> Path:
         """Make the answer as the phone's own package was made: old for old."""

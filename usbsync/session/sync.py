@@ -121,12 +121,10 @@ def _report(
         seconds=clock.seconds,
         backup=backup,
         answer=str(meeting.memory.answer) if meeting.memory.answer else None,
-        sides=(Side.DESKTOP,) if _only_desktop(meeting, collection) else tuple(Side),
+        sides=(Side.DESKTOP,) if _only_desktop(meeting) and not nothing else tuple(Side),
     )
 
 
-def _only_desktop(meeting: Meeting, collection: CollectionWork) -> bool:
+def _only_desktop(meeting: Meeting) -> bool:
     """Whether it is about the desktop alone: a package whose phone lacks nothing."""
-    return (
-        meeting.memory.passing and not meeting.dry and meeting.memory.answer is None and bool(collection.new)
-    )
+    return meeting.memory.passing and not meeting.dry and meeting.memory.answer is None
