@@ -21,7 +21,7 @@ from usbsync.transport.base import Kind, Pull, Transport
 from usbsync.transport.paths import shown
 
 _ROOM = 64 << 20  # bytes left free on the disk
-_PLAIN = re.compile(r"[\w()+,-][\w()+,. -]{,79}", re.ASCII)  # what any disk takes for a file's name
+_PLAIN = re.compile(r"[\w()+,-][\w()+,. -]{,59}")  # what any disk takes for a file's name
 
 
 @dataclass(frozen=True, slots=True)
