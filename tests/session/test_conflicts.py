@@ -6,6 +6,7 @@ import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from worlds import (
@@ -19,8 +20,9 @@ from worlds import (
     wait_a_second,
 )
 
-from usbsync.core.conflict import Logic, Side
+from usbsync.core.conflict import Logic, Side, Weight
 from usbsync.errors import ChoiceNeeded, UsageError
+from usbsync.session import apply as session_apply
 from usbsync.session.conflicts import past, take_other
 from usbsync.session.options import Options
 from usbsync.session.report import Result
@@ -46,6 +48,39 @@ def options(tmp_path: Path) -> Options:
     with editing(phone) as col:
         edit_field(col, note_ids(col)[0], 1, "from the train")
     return found
+
+
+@pytest.mark.parametrize("step", ["carry_out", "conclude"])
+def test_a_merge_that_was_cut_off_after_its_commit_is_reported_by_the_run_that_finishes_it(
+    options: Options, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Its own report was never seen, and nothing that lost goes unnamed."""
+    for side, content in (
+        (options.collection.parent, b"the desk's"),
+        (phone_folder(options), b"the train's"),
+    ):
+        (side / "collection.media").mkdir(exist_ok=True)
+        (side / "collection.media" / "same.mp3").write_bytes(content)
+    with monkeypatch.context() as patch:
+        patch.setattr(session_apply, step, killed)
+        with pytest.raises(KeyboardInterrupt):
+            sync(options, Silent())
+    found = sync(options, Silent())
+    assert found.result is Result.FINISHED
+    assert [(each.desktop, each.phone) for each in found.conflicts if each.weight is Weight.LOST] == [
+        ("from the desk", "from the train")
+    ]
+    assert [each.name for each in found.media_conflicts] == ["same.mp3"]
+    again = sync(options, Silent())
+    assert (again.result, again.conflicts, again.media_conflicts) == (Result.UNCHANGED, (), ())
+
+
+def killed(*_given: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def phone_folder(options: Options) -> Path:
+    return Path(options.device.removeprefix("folder:"))
 
 
 def back_of_first(options: Options, *, phone: bool = False) -> str:

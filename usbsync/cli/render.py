@@ -29,6 +29,7 @@ _HEADLINES = {
     Result.UPLOADED: "in step: the phone holds the desktop's collection now",
     Result.DOWNLOADED: "in step: the desktop holds the phone's collection now",
     Result.PLANNED: "plan: nothing was written",
+    Result.FINISHED: "in step: what was interrupted is finished",
     Result.IMPORTED: "imported",
     Result.UNDONE: "undone: both hold what they held before",
     Result.RESTORED: "restored from the backup; the next sync brings both together again",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from usbsync.collection.acquaint import acquaint
 from usbsync.collection.build import build
@@ -16,6 +17,7 @@ from usbsync.collection.snapshot import MAIN, take
 from usbsync.collection.verify import verify
 from usbsync.core.conflict import Conflict, Logic, Policy, Settlement, Side, Weight, Where
 from usbsync.core.first import Start
+from usbsync.core.media import MediaConflict, MediaFile
 from usbsync.core.plan import make_plan
 from usbsync.core.reconcile import reconcile
 from usbsync.errors import ChoiceNeeded, UsageError
@@ -38,6 +40,8 @@ from usbsync.state.backups import Backup, Backups, making_sense
 from usbsync.state.home import state_home
 from usbsync.state.pair import Pair, known_pairs
 
+_MEDIA = "media_conflicts"
+
 
 @dataclass(frozen=True, slots=True)
 class Past:
@@ -54,11 +58,28 @@ class Past:
         return self.conflicts[number - 1]
 
 
-def conflict_facts(conflicts: Sequence[Conflict], options: Options) -> dict[str, Any]:
+def conflict_facts(
+    conflicts: Sequence[Conflict], media: Sequence[MediaConflict], options: Options
+) -> dict[str, Any]:
     """Return what a backup remembers of a merge's conflicts."""
     lost = [asdict(conflict) for conflict in conflicts if conflict.weight is Weight.LOST]
     how = {"prefer": options.prefer.value, "merge": options.merge.value}
-    return {"conflicts": lost, **how} if lost else {}
+    files = {_MEDIA: [asdict(conflict) for conflict in media]} if media else {}
+    return {**({"conflicts": lost, **how} if lost else {}), **files}
+
+
+Untold: TypeAlias = tuple[tuple[Conflict, ...], tuple[MediaConflict, ...]]
+
+
+def untold(pair: Pair) -> Untold:
+    """Return the conflicts of a merge that was cut off before its report, and is finished: its backup is the newest."""
+    facts = next((backup.facts for backup in Backups(pair).list()), {})
+    with suppress(KeyError, TypeError, ValueError):  # a garbled backup has nothing to say
+        return (
+            tuple(map(_conflict, facts.get("conflicts", ()))),
+            tuple(map(_media_conflict, facts.get(_MEDIA, ()))),
+        )
+    return (), ()
 
 
 def past(options: Options) -> Past | None:
@@ -131,6 +152,11 @@ def _conflict(record: Mapping[str, Any]) -> Conflict:
     if not all(isinstance(text, str | None) for text in (found.ancestor, found.desktop, found.phone)):
         raise TypeError("a conflict of other texts")
     return found
+
+
+def _media_conflict(record: Mapping[str, Any]) -> MediaConflict:
+    both = {side.value: record[side] and MediaFile(*record[side]) for side in Side}
+    return MediaConflict(**{**record, **both, "chosen": Side(record["chosen"])})
 
 
 def take_other(options: Options, talk: Talk, number: int) -> tuple[Conflict, Report]:

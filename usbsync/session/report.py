@@ -21,6 +21,7 @@ class Result(StrEnum):
     UPLOADED = "uploaded"
     DOWNLOADED = "downloaded"
     PLANNED = "planned"
+    FINISHED = "finished"  # what an earlier run was cut off from, and nothing else
     UNDONE = "undone"
     RESTORED = "restored"
     IMPORTED = "imported"

@@ -7,12 +7,14 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from usbsync.core.conflict import Side
+from usbsync.core.conflict import Conflict, Side
 from usbsync.core.first import Start
+from usbsync.core.media import MediaConflict
+from usbsync.core.recovery import Recovery
 from usbsync.errors import Busy, DamagedData
 from usbsync.session.apply import apply
 from usbsync.session.collection import CollectionWork, collection_work
-from usbsync.session.conflicts import conflict_facts
+from usbsync.session.conflicts import Untold, conflict_facts, untold
 from usbsync.session.finish import conclude, unstage_media
 from usbsync.session.media import MediaWork, media_alarms, media_work, no_media, refuse_alarms
 from usbsync.session.meet import Meeting, meet
@@ -34,8 +36,10 @@ def sync(options: Options, talk: Talk, *, dry: bool = False) -> Report:
     """
     clock = Clock()
     with meet(options, talk, dry=dry) as meeting:
+        cut_off: Untold | None = None
         if not dry:
-            recover(meeting, talk)
+            if recover(meeting, talk) in {Recovery.FINISH, Recovery.REBASE}:
+                cut_off = untold(meeting.pair)
         elif interrupted(meeting.pair):
             raise Busy("an earlier sync was interrupted", hint="run usbsync sync: it finishes that first")
         ancestor = _ancestor(meeting, options)
@@ -47,9 +51,10 @@ def sync(options: Options, talk: Talk, *, dry: bool = False) -> Report:
         backup = None
         if not dry:
             with clock.stage("apply"):
-                facts = conflict_facts(collection.conflicts, options)
+                facts = conflict_facts(collection.conflicts, media.plan.conflicts, options)
                 backup = _carry_out(meeting, ancestor, collection, media, facts, talk)
-        return _report(meeting, collection, media, clock, backup)
+        report = _report(meeting, collection, media, clock, backup)
+        return _with_untold(report, *cut_off) if cut_off else report
 
 
 def _ancestor(meeting: Meeting, options: Options) -> Ancestor | None:
@@ -122,6 +127,17 @@ def _report(
         backup=backup,
         answer=str(meeting.memory.answer) if meeting.memory.answer else None,
         sides=(Side.DESKTOP,) if _only_desktop(meeting) and not nothing else tuple(Side),
+    )
+
+
+def _with_untold(report: Report, conflicts: tuple[Conflict, ...], media: tuple[MediaConflict, ...]) -> Report:
+    """Name in the report what the sync that was cut off, and is finished, had no time to name."""
+    if report.result is Result.UNCHANGED:
+        report = replace(report, result=Result.FINISHED, sides=())
+    return replace(
+        report,
+        conflicts=(*conflicts, *report.conflicts),
+        media_conflicts=(*media, *report.media_conflicts),
     )
 
 
