@@ -123,6 +123,26 @@ def test_all_media_gone(program, side) -> None:
 
 
 @SIDES
+def test_most_media_gone(program, side) -> None:
+    place = getattr(program.world, side)
+    for number in range(60):
+        put(program.world.desktop, f"many-{number}.mp3", f"tune {number}")
+    program.run("sync")
+    shutil.rmtree(program.world.backups.folder)
+    study(place, "done besides", field=0)
+    for path in media(place).glob("many-*"):
+        path.unlink()
+    had = files(program.world.phone if side == "desktop" else program.world.desktop)
+    said = program.refused(because=f"the {side} lost 60 of 66 media files")
+    assert said.index("first --no-media") < said.index(f"--one-way {instead(side)}")
+    program.run("sync", "--no-media")
+    program.run("sync", "--one-way", instead(side))
+    assert files(place) == had
+    assert_alike(program.world)
+    assert "done besides" in texts(place)
+
+
+@SIDES
 def test_a_media_folder_that_is_another_one(program, side) -> None:
     for path in media(getattr(program.world, side)).iterdir():
         path.unlink()

@@ -215,7 +215,7 @@ def test_nothing_is_written_under_a_name_that_is_a_folder_there():
 def test_a_name_that_differs_only_by_case_does_not_overwrite():
     plan = reconcile_media({"A.png": OLD.sha1}, {"A.png": OLD, "a.png": NEW}, {"A.png": OLD})
     assert plan.phone == plan.desktop == ()
-    assert [(skip.name, skip.where) for skip in plan.skipped] == [("a.png", Side.PHONE)]
+    assert [(skip.name, skip.where) for skip in plan.skipped] == [("a.png", Side.DESKTOP)]
     assert "A.png" in plan.skipped[0].reason
     assert plan.after == {"A.png": OLD.sha1}
 
@@ -237,6 +237,7 @@ def test_an_unsyncable_name_takes_its_place_too():
     plan = reconcile_media({}, {"é.png": OLD}, {}, phone_others=["e\u0301.png"])
     assert plan.phone == ()
     assert [skip.name for skip in plan.skipped] == ["é.png"]
+    assert "written with other accents" in plan.skipped[0].reason
 
 
 # --- the laws ----------------------------------------------------------------------------------------

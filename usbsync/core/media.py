@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from usbsync.core.conflict import Policy, Side
-from usbsync.core.media_names import place
+from usbsync.core.media_names import look_alike, place
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -251,10 +251,13 @@ def _without_collisions(
         if rival == step.name:
             kept.append(step)
         else:
-            skipped.append(
-                Skipped(step.name, side, f"to a phone its name is the same as {rival!r}: rename one of them")
-            )
+            skipped.append(Skipped(step.name, side.other, _same_to_a_phone(step.name, rival)))
     return tuple(kept), skipped
+
+
+def _same_to_a_phone(name: str, rival: str) -> str:
+    what = "one written with other accents" if look_alike(name, rival) else repr(rival)
+    return f"to a phone its name is the same as {what}: rename one of them"
 
 
 def _final(verdict: _Verdict, sides: Mapping[Side, Mapping[str, MediaFile]], name: str) -> str | None:

@@ -87,3 +87,8 @@ def place(name: str) -> str:
     if name.isascii():
         return name.lower()
     return normalize("NFD", _IGNORED.sub("", normalize("NFD", name)).casefold())
+
+
+def look_alike(name: str, other: str) -> bool:
+    """Whether two names differ only in how their accents are written (composed or not), which nobody can see."""
+    return normalize("NFC", name) == normalize("NFC", other)

@@ -60,11 +60,11 @@ def media_work(meeting: Meeting, ancestor: Ancestor | None, options: Options, ta
     desktop, phone = listings[Side.DESKTOP], listings[Side.PHONE]
     base = ancestor.media if ancestor else {}
     if base and not options.allow_mass_deletion:
-        bare = [side for side, listing in listings.items() if not listing.files and not listing.others]
+        present = _present(listings)
         if options.one_way is None:
-            _guard(meeting.replicas, bare, len(base))
-        elif bare:
-            base = {}  # a side that begins anew has deleted nothing
+            _guard(meeting.replicas, [side for side, names in present.items() if not names], len(base))
+        else:
+            base = _not_lost(base, present, options.one_way.filled)
     plan = reconcile_media(
         base,
         desktop.files,
@@ -75,6 +75,21 @@ def media_work(meeting: Meeting, ancestor: Ancestor | None, options: Options, ta
         doubts=Doubts(meeting.memory.older_media(ancestor), undated=meeting.memory.passing),
     )
     return MediaWork(_possible(meeting, plan), listings, base)
+
+
+def _not_lost(
+    base: Mapping[str, str], present: Mapping[Side, Collection[str]], filled: Side
+) -> Mapping[str, str]:
+    """Return what both held, without what a side has lost that begins anew: it has deleted nothing."""
+    if not all(present.values()):
+        return {}
+    if not alarm(filled, "media files", *losses(base, present[filled])):
+        return base
+    return {name: sha1 for name, sha1 in base.items() if name in present[filled]}
+
+
+def _present(listings: Mapping[Side, Listing]) -> dict[Side, Collection[str]]:
+    return {side: {*listing.files, *listing.others} for side, listing in listings.items()}
 
 
 def _listings(meeting: Meeting, ancestor: Ancestor | None) -> dict[Side, Listing]:
@@ -132,16 +147,20 @@ def _guard(replicas: Mapping[Side, Replica], bare: Sequence[Side], had: int) -> 
             raise GuardRefused(
                 f"the {side}'s media folder is {'gone' if gone else 'empty'}, and {had:,} files were there at the last "
                 "sync; nothing was changed",
-                hint="if they were deleted on purpose, run again with --allow-mass-deletion; to bring them back, first "
-                "--no-media, which merges all else, then --one-way "
-                f"{OneWay.into(side)}, which replaces the collection, too",
+                hint=_ways_on(side),
             )
+
+
+def _ways_on(side: Side) -> str:
+    return (
+        "if they were deleted on purpose, run again with --allow-mass-deletion; to bring them back, first --no-media, "
+        f"which merges all else, then --one-way {OneWay.into(side)}, which replaces the collection, too"
+    )
 
 
 def media_alarms(work: MediaWork) -> tuple[Alarm, ...]:
     """Sound the alarm where a side lost most of its files."""
-    present = {side: {*listing.files, *listing.others} for side, listing in work.listings.items()}
-    return _alarms(work.base, present)
+    return _alarms(work.base, _present(work.listings))
 
 
 def refuse_lost_media(
@@ -158,7 +177,7 @@ def refuse_alarms(alarms: Sequence[Alarm]) -> None:
     if alarms:
         raise GuardRefused(
             f"{'; '.join(map(str, alarms))}; nothing was changed",
-            hint="if that was on purpose, run again with --allow-mass-deletion",
+            hint=_ways_on(alarms[0].side),
         )
 
 

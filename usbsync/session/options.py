@@ -23,6 +23,11 @@ class OneWay(StrEnum):
         """Say which way fills this side."""
         return cls.DOWNLOAD if side is Side.DESKTOP else cls.UPLOAD
 
+    @property
+    def filled(self) -> Side:
+        """The side whose collection is replaced."""
+        return Side.DESKTOP if self is OneWay.DOWNLOAD else Side.PHONE
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
