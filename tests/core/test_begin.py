@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from usbsync.core.changes import Change, Changes, Col, Table
+from usbsync.core.changes import Change, Changes, Col, GraveType, Table
 from usbsync.core.conflict import Side
 from usbsync.core.first import First, Start, first_sync
 from usbsync.core.guard import Alarm, alarm, losses
@@ -67,9 +67,21 @@ def test_more_than_half_and_more_than_a_few(lost, had, sounds):
     gone = {at: Change(("row",), None) for at in range(lost)}
     kept = {1000 + at: Change(("row",), ("row", 2)) for at in range(100)}
     col = Col(1, 1)
-    assert losses(PHONE, Changes({Table.NOTES: gone | kept}, col, col), had) == alarm(
-        PHONE, "notes", lost, had
-    )
+    graves = {(at, GraveType.NOTE): Change(None, ("grave",)) for at in gone}
+    changes = Changes({Table.NOTES: gone | kept, Table.GRAVES: graves}, col, col)
+    assert losses(PHONE, changes, had) == alarm(PHONE, "notes", lost, had)
+
+
+def test_notes_that_are_gone_and_were_never_deleted_are_an_older_state():
+    """However few: what was written since is gone there, and would be on the other side too."""
+    gone = {at: Change(("row",), None) for at in (1, 2, 3)}
+    graves = {
+        (1, GraveType.NOTE): Change(None, ("grave",)),
+        (2, GraveType.CARD): Change(None, ("a card's",)),
+    }
+    col = Col(1, 1)
+    changes = Changes({Table.NOTES: gone, Table.GRAVES: graves}, col, col)
+    assert losses(PHONE, changes, 100) == (Alarm(PHONE, "notes that nobody deleted there", 2),)
 
 
 def test_an_alarm_says_what_it_is_about():

@@ -406,4 +406,4 @@ def test_a_conflict_of_a_package_cannot_be_taken_and_says_what_to_do(hand: Hand)
     listed = past(hand.options())
     assert listed
     assert listed.by_package
-    assert "write it in Anki" in render_conflicts(listed.conflicts, by_package=True).plain
+    assert "write it in Anki" in render_conflicts(listed).plain

@@ -71,6 +71,7 @@ def test_a_merge_that_was_cut_off_after_its_commit_is_reported_by_the_run_that_f
         ("from the desk", "from the train")
     ]
     assert [each.name for each in found.media_conflicts] == ["same.mp3"]
+    assert [each.name for each in past(options).media] == ["same.mp3"]
     again = sync(options, Silent())
     assert (again.result, again.conflicts, again.media_conflicts) == (Result.UNCHANGED, (), ())
 

@@ -10,6 +10,7 @@ from session.scenes import (
     files,
     kept,
     killed_while,
+    media,
     strays,
     study,
     study_in,
@@ -66,6 +67,19 @@ def test_one_side_alone_goes_back_and_the_next_sync_has_everything(synced, side)
     assert {"made on the desktop", "made on the phone"} <= {
         part for line in texts(world.desktop).split("\n") for part in line.split("\x1f")
     }
+
+
+@pytest.mark.parametrize("side", Side)
+def test_media_that_a_restored_side_lacks_comes_back_from_the_other(synced, side) -> None:
+    """Whoever restores a side has lost something there, and has not deleted it."""
+    world, _, id_ = synced
+    had = files(getattr(world, side.other))
+    for path in media(getattr(world, side)).iterdir():
+        path.unlink()
+    put_back(world, id_, side, sure=True)
+    world.sync()
+    assert_alike(world)
+    assert had.items() <= files(getattr(world, side)).items()
 
 
 @pytest.mark.parametrize("side", Side)

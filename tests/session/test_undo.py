@@ -260,7 +260,9 @@ def test_worlds_are_told_apart(tmp_path) -> None:
     assert {"on the first", "on the second"} <= set(texts(other.phone).replace("\x1f", "\n").split("\n"))
     world.undo()
     assert "on the second" not in texts(world.desktop)
-    other.sync()  # the desktop went back: its undone work is gone there, and the other phone still has it
+    with pytest.raises(GuardRefused, match="that nobody deleted there"):
+        other.sync()  # the desktop went back, and what this phone did would be gone from it, too
+    other.sync(allow_mass_deletion=True)
     world.sync()
     other.sync()
     assert "on the first" in texts(other.phone)

@@ -16,6 +16,7 @@ from usbsync.core.words import printable
 from usbsync.errors import UsageError
 from usbsync.session.conflicts import past, take_other
 from usbsync.session.report import conflict_as_json as as_json
+from usbsync.session.report import media_conflict_as_json as media_as_json
 
 conflicts_app = typer.Typer(help="What lost in the last merge, and choosing the other after all.")
 
@@ -27,10 +28,9 @@ def conflicts(
     """List the conflicts of the last merge; no phone is needed."""
     if context.invoked_subcommand is None:
         found = past(options_of(collection=collection, profile=profile))
-        listed = found.conflicts if found else ()
-        data = {"backup": found.backup.id if found else None, "conflicts": [as_json(each) for each in listed]}
-        by_package = found is not None and found.by_package
-        show(render_conflicts(listed, by_package=by_package), json_=json_, data=data)
+        listed = [*map(as_json, found.conflicts), *map(media_as_json, found.media)] if found else []
+        data = {"backup": found.backup.id if found else None, "conflicts": listed}
+        show(render_conflicts(found), json_=json_, data=data)
 
 
 @conflicts_app.command("show")

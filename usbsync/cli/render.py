@@ -16,6 +16,7 @@ from usbsync.core.conflict import Conflict, Side, Weight
 from usbsync.core.media import MediaConflict, Skipped
 from usbsync.core.words import printable
 from usbsync.device.detect import SeenPhone, to_do
+from usbsync.session.conflicts import Past
 from usbsync.session.doctor import Finding, Verdict
 from usbsync.session.report import Counts, Report, Result
 from usbsync.session.status import Status
@@ -128,16 +129,25 @@ def _conflicts(report: Report, *, planned: bool) -> Iterator[Text]:
         yield Text(f"  … and {more} more; --json lists them all\n")
 
 
-def render_conflicts(conflicts: Sequence[Conflict], *, by_package: bool = False) -> Text:
-    """List conflicts by the numbers by which they can be shown and taken."""
-    text = Text()
-    for number, conflict in enumerate(conflicts, start=1):
-        text.append(f"{number:>3} ").append_text(side_by_side(conflict))
-    if not conflicts:
+def render_conflicts(past: Past | None) -> Text:
+    """List conflicts by the numbers by which they can be shown and taken; those of media files have none."""
+    if past is None:
         return Text("the last merge had no conflict")
-    if by_package:
-        return text.append("hint: to have the other side's after all, write it in Anki")
-    return text.append("hint: usbsync conflicts take NUMBER takes the other side's after all")
+    text = Text()
+    for number, conflict in enumerate(past.conflicts, start=1):
+        text.append(f"{number:>3} ").append_text(side_by_side(conflict))
+    for media in past.media:
+        text.append_text(_media(media))
+    return text.append("\n".join(_ways_back(past)))
+
+
+def _ways_back(past: Past) -> Iterator[str]:
+    if past.conflicts and past.by_package:
+        yield "hint: to have the other side's after all, write it in Anki"
+    elif past.conflicts:
+        yield "hint: usbsync conflicts take NUMBER takes the other side's after all"
+    if past.media:
+        yield f"hint: usbsync restore {past.backup.id} --to FOLDER takes out the media files that lost"
 
 
 def named(conflict: Conflict) -> str:

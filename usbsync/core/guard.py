@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from usbsync.core.changes import Changes, Table
+from usbsync.core.changes import Changes, GraveType, Table
 from usbsync.core.conflict import Side
 
 _FEW = 20  # so small a loss needs no question
@@ -36,7 +36,22 @@ def losses(side: Side, changes: Changes, notes_before: int) -> tuple[Alarm, ...]
     other = changes.col.crt != changes.ancestor_col.crt and 0 < notes_before == lost[Table.NOTES]
     notes = (Alarm(side, "notes", notes_before, notes_before),) if other else ()
     answers = (Alarm(side, "answers", lost[Table.REVLOG]),) if lost[Table.REVLOG] > _FEW else ()
-    return (notes or alarm(side, "notes", lost[Table.NOTES], notes_before)) + answers
+    return (
+        notes or alarm(side, "notes", lost[Table.NOTES], notes_before) or _undeleted(side, changes)
+    ) + answers
+
+
+def _undeleted(side: Side, changes: Changes) -> tuple[Alarm, ...]:
+    """Sound the alarm where notes are gone and lie in no grave: an older state was brought back, and nobody deleted them.
+
+    Both apps bury what they delete (rslib `notes/mod.rs: remove_note_only_undoable`, and AnkiWeb's deletions too).
+    """
+    graves = changes.of(Table.GRAVES)
+    gone = sum(
+        change.now is None and (id_, GraveType.NOTE) not in graves
+        for id_, change in changes.of(Table.NOTES).items()
+    )
+    return (Alarm(side, "notes that nobody deleted there", gone),) if gone else ()
 
 
 def alarm(side: Side, what: str, lost: int, had: int) -> tuple[Alarm, ...]:

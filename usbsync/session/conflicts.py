@@ -49,6 +49,7 @@ class Past:
 
     backup: Backup
     conflicts: tuple[Conflict, ...]
+    media: tuple[MediaConflict, ...] = ()
     by_package: bool = False  # the phone came as a package: what it holds cannot be changed from here
 
     def number(self, number: int) -> Conflict:
@@ -88,7 +89,7 @@ def past(options: Options) -> Past | None:
     Raises what finding the desktop raises.
     """
     listed = kept(options)
-    whose = next((phone for phone, backup in listed if backup.facts.get("conflicts")), None)
+    whose = next((phone for phone, backup in listed if _lost(backup)), None)
     found = _last(backup for phone, backup in listed if phone == whose)
     return replace(found, by_package=whose == PHONE) if found else None
 
@@ -118,9 +119,15 @@ def _last(backups: Iterable[Backup]) -> Past | None:
         with making_sense(backup):
             if found := backup.facts.get("taken"):
                 taken.setdefault((found["kind"], found["id"], found["unit"]), Side(found["chosen"]))
-            if records := backup.facts.get("conflicts"):
-                return Past(backup, tuple(_as_taken(_conflict(record), taken) for record in records))
+            if _lost(backup):
+                records, media = backup.facts.get("conflicts", ()), backup.facts.get(_MEDIA, ())
+                conflicts = tuple(_as_taken(_conflict(record), taken) for record in records)
+                return Past(backup, conflicts, tuple(map(_media_conflict, media)))
     return None
+
+
+def _lost(backup: Backup) -> bool:
+    return bool(backup.facts.get("conflicts") or backup.facts.get(_MEDIA))
 
 
 def _standing(backups: Iterable[Backup]) -> Iterator[Backup]:

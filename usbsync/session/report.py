@@ -56,7 +56,7 @@ class Report:
             "changes": {side.value: self.changes.get(side, {}) for side in Side},
             "conflicts": [
                 *map(conflict_as_json, self.conflicts),
-                *map(_media_conflict, self.media_conflicts),
+                *map(media_conflict_as_json, self.media_conflicts),
             ],
             "media": {side.value: self.media.get(side, _NO_MEDIA) for side in Side},
             "skipped": [{"name": s.name, "where": s.where.value, "reason": s.reason} for s in self.skipped],
@@ -93,7 +93,8 @@ def conflict_as_json(conflict: Conflict) -> dict[str, Any]:
     }
 
 
-def _media_conflict(conflict: MediaConflict) -> dict[str, Any]:
+def media_conflict_as_json(conflict: MediaConflict) -> dict[str, Any]:
+    """Return a media file's conflict as `--json` prints it."""
     return {
         "kind": "media",
         "id": conflict.name,

@@ -11,6 +11,7 @@ from pathlib import Path
 from usbsync.collection.diff import lost, tally
 from usbsync.collection.snapshot import MAIN, Snapshot, file_fingerprint
 from usbsync.core.conflict import Side
+from usbsync.core.media import Delete, MediaPlan
 from usbsync.device.spec import Package, parse
 from usbsync.errors import DamagedData, GuardRefused, UsageError
 from usbsync.session.alone import AFTER, NO_PHONE, meet_alone
@@ -181,7 +182,9 @@ def _work(
         new={side: path for side, path in new.items() if not _already(now.get(side), path)},
         media=plan,
         old=meeting.ancestor(),
-        ancestor=_old_ancestor(backup, {side.value: sha256 for side, sha256 in left.items()}),
+        ancestor=_without_missing(
+            meeting, plan, sides, _old_ancestor(backup, {side.value: sha256 for side, sha256 in left.items()})
+        ),
         note=result.value,
         facts={"restores" if result is Result.RESTORED and len(sides) == 1 else "undoes": backup.id},
         rewinds=True,
@@ -189,6 +192,21 @@ def _work(
         bare=[side for side in sides if side in _sides(backup, BARE)],
         stage_media=lambda on_bytes: stage_media(meeting, plan, gathered, on_bytes),
     )
+
+
+def _without_missing(
+    meeting: Meeting, plan: MediaPlan, sides: Collection[Side], ancestor: Ancestor | None
+) -> Ancestor | None:
+    """Let the next sync bring what a side that is restored alone lacks: it is not as it was, and nobody deleted that."""
+    if ancestor is None or len(sides) == len(Side):
+        return ancestor
+    (side,) = sides
+    replica = meeting.replicas[side]
+    there = replica.transport.list(replica.media) if replica.transport.stat(replica.media) else []
+    names = {info.name for info in there}
+    for step in plan.of(side):
+        (names.discard if isinstance(step, Delete) else names.add)(step.name)
+    return replace(ancestor, media={name: sha1 for name, sha1 in ancestor.media.items() if name in names})
 
 
 def _now(meeting: Meeting, side: Side, talk: Talk, *, sure: bool) -> Held:
