@@ -6,6 +6,7 @@ import json
 import shutil
 
 import pytest
+from anki._backend import RustBackend
 from cli.program import Program
 from raw import change, raw
 from session.scenes import (
@@ -98,6 +99,25 @@ def test_an_older_state_that_was_brought_back(program, side) -> None:
     shutil.rmtree(program.world.backups.folder)
     shutil.copyfile(old, place)
     said = program.refused(because=f"the {side} lost 25 answers")
+    assert f"--one-way {instead(side)}" in said
+    program.run("sync", "--one-way", instead(side))
+    assert_alike(program.world)
+    assert "written since" in texts(place)
+
+
+@SIDES
+def test_a_backup_of_ankis_own_that_was_restored_deletes_nothing_elsewhere(program, side, tmp_path) -> None:
+    """However little was written since: the notes that it lacks were deleted by nobody."""
+    place, old = getattr(program.world, side), str(tmp_path / "backup.colpkg")
+    with editing(place) as col:
+        col.export_collection_package(old, include_media=False, legacy=False)
+    study(place, "written since")
+    program.run("sync")
+    shutil.rmtree(program.world.backups.folder)
+    RustBackend().import_collection_package(
+        col_path=str(place), backup_path=old, media_folder=str(media(place)), media_db=str(tmp_path / "m.db")
+    )
+    said = program.refused(because=f"the {side} lost 1 note that nobody deleted there")
     assert f"--one-way {instead(side)}" in said
     program.run("sync", "--one-way", instead(side))
     assert_alike(program.world)

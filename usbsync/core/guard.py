@@ -51,7 +51,8 @@ def _undeleted(side: Side, changes: Changes) -> tuple[Alarm, ...]:
         change.now is None and (id_, GraveType.NOTE) not in graves
         for id_, change in changes.of(Table.NOTES).items()
     )
-    return (Alarm(side, "notes that nobody deleted there", gone),) if gone else ()
+    notes = "note" if gone == 1 else "notes"
+    return (Alarm(side, f"{notes} that nobody deleted there", gone),) if gone else ()
 
 
 def alarm(side: Side, what: str, lost: int, had: int) -> tuple[Alarm, ...]:
