@@ -44,7 +44,8 @@ def losses(side: Side, changes: Changes, notes_before: int) -> tuple[Alarm, ...]
 def _undeleted(side: Side, changes: Changes) -> tuple[Alarm, ...]:
     """Sound the alarm where notes are gone and lie in no grave: an older state was brought back, and nobody deleted them.
 
-    Both apps bury what they delete (rslib `notes/mod.rs: remove_note_only_undoable`, and AnkiWeb's deletions too).
+    Both apps bury what they delete, and what AnkiWeb says was deleted (rslib `sync/collection/graves.rs`); a full sync with
+    AnkiWeb clears the graves, and then this asks in vain.
     """
     graves = changes.of(Table.GRAVES)
     gone = sum(
